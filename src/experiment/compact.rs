@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 
+use super::database::{prepare, simulation};
 use super::record_table::{self, RecordTable, order, row_table};
 use super::schema::Shape;
 use super::stored::{
@@ -11,13 +12,23 @@ use super::stored::{
 };
 use crate::array::block::{self, Effort, version_1};
 use crate::error::Result;
-use crate::kernel::{Part, ReadTx, WriteTx, table_exists};
+use crate::kernel::{CompactReport, Database, Part, ReadTx, WriteTx, table_exists};
 
 /// The most rows of a block.
 const BLOCK_ROWS: usize = 1 << 14;
 
 /// The most rows that are compacted in one transaction.
 const ROWS_AT_ONCE: i64 = 1 << 20;
+
+/// Packs what a simulation has in rows.
+pub(super) fn compact(db: &Database, simulation_id: &str) -> Result<CompactReport> {
+    let name = simulation_id.to_owned();
+    let part = db.write(move |tx| {
+        prepare(tx)?;
+        SimulationPart::find(tx, simulation(tx, &name)?)
+    })?;
+    db.compact(vec![part], &mut |_, _| Ok(()))
+}
 
 /// The tables of a simulation whose rows go into blocks.
 pub(super) struct SimulationPart {
@@ -66,21 +77,17 @@ impl SimulationPart {
         let table = &self.tables[index];
         let (mut last, mut blocks) = (None, Vec::new());
         let wanted = Wanted { most, ..Wanted::all(table) };
-        each_of_row_table(tx, self.simulation, table, &wanted, BLOCK_ROWS, |mut rows| {
+        each_of_row_table(tx, self.simulation, table, &wanted, BLOCK_ROWS, |rows| {
             let end = rows.len() - 1;
             let key = (rows.steps.value(end), rows.rows.value(end));
             last = Some(match table.schema.shape {
                 Shape::Series => (key.1, key.0),
                 _ => key,
             });
-            while rows.len() > 0 {
-                let texts = rows.columns.iter().flatten();
-                let n = texts.map(|array| block::fit(array, BLOCK_ROWS)).min();
-                let n = n.unwrap_or(BLOCK_ROWS).min(rows.len());
-                blocks.push(PackedBlock::of(&rows.slice(0, n))?);
-                rows = rows.slice(n, rows.len() - n);
-            }
-            Ok(())
+            pack_rows(rows, &mut |block| {
+                blocks.push(block);
+                Ok(())
+            })
         })?;
         let Some(last) = last else { return Ok(None) };
         let seen = self.see(tx, index, last)?;
@@ -139,12 +146,7 @@ impl Part for SimulationPart {
             let sql = format!("DELETE FROM {}", up_to(table));
             moved += tx.execute(&sql, (self.simulation, seen.last.0, seen.last.1))? as u64;
             written += blocks.len() as u64;
-            let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows, data, row_sum) \
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, silt_row_sum(?1, ?2, ?3, ?4, ?5))";
-            for PackedBlock { first_step, last_step, rows, data } in blocks {
-                let rows = *rows as i64;
-                tx.insert(sql, (self.simulation, table.id, first_step, last_step, rows, data))?;
-            }
+            blocks.iter().try_for_each(|block| block.insert(tx, self.simulation, table))?;
         }
         tx.fit_names(&super::STORE)?;
         Ok(Some((moved, written)))
@@ -163,6 +165,39 @@ impl PackedBlock {
             data: block::encode(&columns, Effort::Compact)?,
         })
     }
+
+    /// Inserts it; the documented names are made to fit by the caller.
+    fn insert(&self, tx: &WriteTx<'_>, simulation: i64, table: &RecordTable) -> Result<()> {
+        let sql = "INSERT INTO record_block (simulation, record_table, first_step, last_step, rows, data, row_sum) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, silt_row_sum(?1, ?2, ?3, ?4, ?5))";
+        let PackedBlock { first_step, last_step, rows, data } = self;
+        tx.insert(sql, (simulation, table.id, first_step, last_step, *rows as i64, data))?;
+        Ok(())
+    }
+}
+
+/// Packs rows, a block each time.
+fn pack_rows(mut rows: StoredRows, each: &mut dyn FnMut(PackedBlock) -> Result<()>) -> Result<()> {
+    while rows.len() > 0 {
+        let columns = rows.columns.iter().flatten();
+        let n = columns.map(|array| block::fit(array, BLOCK_ROWS)).min();
+        let n = n.unwrap_or(BLOCK_ROWS).min(rows.len());
+        each(PackedBlock::of(&rows.slice(0, n))?)?;
+        rows = rows.slice(n, rows.len() - n);
+    }
+    Ok(())
+}
+
+/// Inserts rows, in their order, as blocks of a table that has no rows of the simulation.
+pub(super) fn insert_blocks(
+    tx: &WriteTx<'_>,
+    simulation: i64,
+    table: &RecordTable,
+    rows: StoredRows,
+) -> Result<()> {
+    pack_rows(rows, &mut |block| block.insert(tx, simulation, table))?;
+    tx.fit_names(&super::STORE)?;
+    Ok(())
 }
 
 /// Makes rows of all blocks of the file; how many.
@@ -170,7 +205,7 @@ pub(super) fn expand_all(tx: &mut WriteTx<'_>) -> Result<u64> {
     if !table_exists(tx, "record_block")? {
         return Ok(0);
     }
-    super::database::prepare(tx)?;
+    prepare(tx)?;
     let mut expanded = 0;
     for table in record_table::tables(tx)? {
         let sql = "SELECT DISTINCT simulation FROM record_block WHERE record_table = ?1";

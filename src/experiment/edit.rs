@@ -224,12 +224,7 @@ impl ExperimentDatabase {
     /// [`Database::vacuum`]: crate::Database::vacuum
     pub fn compact(&self, simulation_id: &str) -> Result<CompactReport> {
         self.handle.core.flush_simulation(simulation_id)?;
-        let name = simulation_id.to_owned();
-        let part = self.database().write(move |tx| {
-            super::database::prepare(tx)?;
-            compact::SimulationPart::find(tx, simulation(tx, &name)?)
-        })?;
-        self.database().compact(vec![part], &mut |_, _| Ok(()))
+        compact::compact(self.database(), simulation_id)
     }
 }
 

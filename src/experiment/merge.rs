@@ -18,7 +18,8 @@ use super::record_table;
 use super::runs::Which;
 use super::stored::{StoredRows, Wanted};
 use super::summary::Summary;
-use super::{names, process, write};
+use super::write::{self, Form};
+use super::{names, process};
 use crate::error::{Error, Result};
 use crate::kernel::{Database, NewFile, Progress, ReadTx, WriteTx};
 
@@ -201,7 +202,7 @@ pub(super) fn copy_waiting(context: &Inner, to: &Database) -> Result<Option<u64>
         let stored = state.names.store(tx, new)?;
         for buffer in state.tables.iter().filter(|buffer| buffer.rows() > 0) {
             let table = record_table::define(tx, &buffer.table.schema)?;
-            write::insert(tx, new, &table, buffer, &stored)?;
+            write::insert(tx, new, &table, (buffer, &stored), Form::Rows)?;
         }
         Ok(Some(state.rows as u64))
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::builder::{Float64Builder, Int64Builder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Int64Array, StringArray};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use rusqlite::functions::Context;
@@ -132,6 +132,37 @@ fn is_odd(x: f64) -> bool {
 }
 
 impl StoredColumn<'_> {
+    /// The items in another order.
+    fn gather(&self, order: &[(i64, i64, usize)]) -> ArrayRef {
+        fn all<T>(
+            missing: &Missing<'_>,
+            order: &[(i64, i64, usize)],
+            item: impl Fn(usize) -> T,
+        ) -> impl Iterator<Item = Option<T>> {
+            order.iter().map(move |(_, _, i)| (!missing.has(*i)).then(|| item(*i)))
+        }
+        match self {
+            StoredColumn::Int(items, missing) => {
+                Arc::new(all(missing, order, |i| items[i]).collect::<Int64Array>())
+            }
+            StoredColumn::Float(items, missing) => {
+                Arc::new(all(missing, order, |i| items[i]).collect::<Float64Array>())
+            }
+            StoredColumn::Name(items, stored, missing) => {
+                Arc::new(all(missing, order, |i| stored[items[i] as usize]).collect::<Int64Array>())
+            }
+            StoredColumn::Text(ends, text, missing) => {
+                let item = |i: usize| &text[if i == 0 { 0 } else { ends[i - 1] }..ends[i]];
+                Arc::new(all(missing, order, item).collect::<StringArray>())
+            }
+            StoredColumn::Texts(texts) => {
+                let item =
+                    |(_, _, i): &(i64, i64, usize)| texts.is_valid(*i).then(|| texts.value(*i));
+                Arc::new(order.iter().map(item).collect::<StringArray>())
+            }
+        }
+    }
+
     fn value(&self, i: usize) -> ValueRef<'_> {
         match self {
             StoredColumn::Int(_, missing)
@@ -205,6 +236,15 @@ impl StoredRows {
             rows: int(concat(parts.iter().map(|part| &part.rows as &dyn Array).collect())?),
             columns: columns.collect::<Result<_>>()?,
         })
+    }
+
+    /// Those of columns, in an order: step, row, and the index among the items.
+    pub(super) fn gather(columns: &[StoredColumn<'_>], order: &[(i64, i64, usize)]) -> Self {
+        StoredRows {
+            steps: order.iter().map(|(step, ..)| *step).collect::<Vec<_>>().into(),
+            rows: order.iter().map(|(_, row, _)| *row).collect::<Vec<_>>().into(),
+            columns: columns.iter().map(|column| Some(column.gather(order))).collect(),
+        }
     }
 
     /// Inserts all of them; every stored column is there.

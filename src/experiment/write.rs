@@ -5,7 +5,7 @@ use super::id::check_step;
 use super::names::Names;
 use super::record_table::{self, RecordTable, row_table};
 use super::schema::Shape;
-use super::stored::{StoredColumn, blocks, insert_rows};
+use super::stored::{StoredColumn, StoredRows, blocks, insert_rows};
 use super::summary::Summary;
 use super::{builtin, compact};
 use crate::error::Result;
@@ -28,9 +28,18 @@ pub(super) fn write(
     let stored = names.store(tx, simulation)?;
     clear_logged(tx, simulation, logged_steps, tables)?;
     for buffer in tables.iter().filter(|buffer| buffer.rows() > 0) {
-        insert(tx, simulation, &buffer.table, buffer, &stored)?;
+        insert(tx, simulation, &buffer.table, (buffer, &stored), Form::Rows)?;
     }
     Ok(Some(stored))
+}
+
+/// As what rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Rows of SQLite.
+    Rows,
+    /// Column blocks, of a simulation that has no rows of the table yet, and of a table that can have them; else rows.
+    Blocks,
 }
 
 /// Removes the states of steps that are logged once more.
@@ -135,8 +144,8 @@ pub(super) fn insert(
     tx: &WriteTx<'_>,
     simulation: i64,
     table: &RecordTable,
-    buffer: &TableBuffer,
-    stored: &[i64],
+    (buffer, stored): (&TableBuffer, &[i64]),
+    form: Form,
 ) -> Result<()> {
     let mut summary = Summary::load(tx, simulation, table)?;
     let order = buffer.ordered(stored, summary.next_row);
@@ -157,7 +166,12 @@ pub(super) fn insert(
     let columns: Vec<StoredColumn<'_>> = (table.schema.stored())
         .map(|(i, _)| StoredColumn::of_buffer(&buffer.columns[i], stored))
         .collect();
-    insert_rows(tx, simulation, table, &columns, &order)?;
+    match form {
+        Form::Blocks if summary.rows == 0 && table.schema.can_compact() => {
+            compact::insert_blocks(tx, simulation, table, StoredRows::gather(&columns, &order))?;
+        }
+        _ => insert_rows(tx, simulation, table, &columns, &order)?,
+    }
     summary.next_row += buffer.rows() as i64;
     summary.rows += order.len() as i64;
     summary.last_step = summary.last_step.max(Some(last));

@@ -34,6 +34,7 @@ def fill_folder(folder, runs, points):
     experiment = client.create_experiment("sweep")
     root = folder / "mlruns" / experiment
     like = client.create_run(experiment).info.run_id
+    client.set_terminated(like)
     meta = (root / like / "meta.yaml").read_text()
     for number, run in enumerate(ids(runs)):
         for name in ("metrics", "params", "tags", "artifacts"):
@@ -56,6 +57,7 @@ def fill_database(folder, runs, points):
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
     experiment = client.create_experiment("sweep", str(folder / "artifacts"))
     like = client.create_run(experiment).info.run_id
+    client.set_terminated(like)
     db = sqlite3.connect(folder / "mlflow.db")
     columns = [row[1] for row in db.execute("PRAGMA table_info(runs)")]
     copied = ", ".join("?" if name == "run_uuid" else name for name in columns)

@@ -39,11 +39,15 @@ mod wandb;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use serde::Serialize;
 
+use super::compact;
 use crate::error::{Error, Result};
-use crate::kernel::{Database, Progress, Skipped, check_interrupted};
+use crate::kernel::{Database, Progress, Skipped, check_interrupted, interruptible, receive};
 pub(crate) use detect::{in_file, in_folder, is_netlogo};
 pub(crate) use mlflow::DATABASE as MLFLOW;
 use put::Put;
@@ -128,17 +132,25 @@ pub struct Options {
     pub kind: Kind,
     /// A text in front of each id, for trackers whose ids are not unique between folders; empty unless set.
     pub prefix: String,
+    /// Whether runs that are over become column blocks, which take less space and time, and which SQLite alone cannot read; not
+    /// unless set.
+    pub compact: bool,
 }
 
 impl Options {
     /// Those of a tracker, with its own ids.
     pub fn new(kind: Kind) -> Self {
-        Options { kind, prefix: String::new() }
+        Options { kind, prefix: String::new(), compact: false }
     }
 
     /// Puts a text in front of each id.
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
         Options { prefix: prefix.into(), ..self }
+    }
+
+    /// Whether runs that are over are compacted.
+    pub fn compact(self, compact: bool) -> Self {
+        Options { compact, ..self }
     }
 }
 
@@ -213,6 +225,13 @@ impl Report {
         }
     }
 
+    /// Adds what was said of reading a run.
+    fn add(&mut self, read: Report) {
+        self.notes.extend(read.notes);
+        self.skipped.extend(read.skipped);
+        read.not_carried.iter().for_each(|(what, n)| self.leave_out(what, *n));
+    }
+
     /// Counts things that are not carried.
     fn leave_out(&mut self, what: &str, n: u64) {
         match self.not_carried.iter_mut().find(|(known, _)| known == what) {
@@ -223,8 +242,11 @@ impl Report {
     }
 }
 
+/// What is interrupted.
+const ACTION: &str = "importing runs";
+
 /// The runs of a folder or file, as one tracker has them.
-trait Source {
+trait Source: Sync {
     /// How many there are.
     fn len(&self) -> usize;
     /// The file or folder of one of them.
@@ -277,19 +299,69 @@ fn read(
     report.names_all = target.is_none();
     let source = open(path, &mut report)?;
     let n = source.len();
-    for i in 0..n {
-        progress(i as u64, n as u64)?;
-        check_interrupted("importing runs")?;
-        if let Err(error) = one(&*source, i, target, options, &mut report) {
-            let location = source.location(i);
-            if !error.concerns(&location) && !error.concerns(path) {
-                return Err(error);
-            }
-            report.skipped.push(Skipped::new(location, error));
+    let mut take = |i: usize, (run, read): Read| {
+        report.add(read);
+        let Err(error) = run.and_then(|run| match run {
+            Some(run) => one(&*source, i, run, target, options, &mut report),
+            None => Ok(()),
+        }) else {
+            return Ok(());
+        };
+        let location = source.location(i);
+        if !error.concerns(&location) && !error.concerns(path) {
+            return Err(error);
         }
-    }
+        report.skipped.push(Skipped::new(location, error));
+        Ok(())
+    };
+    read_ahead(&*source, options.kind, |from| {
+        for i in 0..n {
+            progress(i as u64, n as u64)?;
+            check_interrupted(ACTION)?;
+            match receive(from, ACTION)? {
+                Some(read) => take(i, read)?,
+                None => break, // it panicked, which is told below
+            }
+        }
+        Ok(())
+    })?;
     progress(n as u64, n as u64)?;
     Ok(report)
+}
+
+/// A run, and what the report says of reading it.
+type Read = (Result<Option<Run>>, Report);
+
+/// Reads the runs in a thread of its own, the next one while `take` has one.
+fn read_ahead(
+    source: &dyn Source,
+    kind: Kind,
+    take: impl FnOnce(&Receiver<Read>) -> Result<()>,
+) -> Result<()> {
+    let (send, from) = sync_channel(0);
+    let over = Arc::new(AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let stop = over.clone();
+        let reader = scope.spawn(move || {
+            interruptible(
+                move || stop.load(Ordering::Relaxed),
+                || {
+                    for i in 0..source.len() {
+                        let mut report = Report::new(kind);
+                        let run = source.read(i, &mut report);
+                        if send.send((run, report)).is_err() {
+                            break; // nobody takes it any more
+                        }
+                    }
+                },
+            );
+        });
+        let taken = take(&from);
+        over.store(true, Ordering::Relaxed);
+        drop(from);
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        taken
+    })
 }
 
 /// Opens the source of a report.
@@ -307,11 +379,11 @@ fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> {
 fn one(
     source: &dyn Source,
     i: usize,
+    mut run: Run,
     target: Option<&Database>,
     options: &Options,
     report: &mut Report,
 ) -> Result<()> {
-    let Some(mut run) = source.read(i, report)? else { return Ok(()) };
     run.add_prefix(&options.prefix);
     super::id::check_id("the id of a run", &run.id)?;
     let (id, found) = (run.id.clone(), run.count());
@@ -329,8 +401,9 @@ fn one(
     match target {
         None => report.imported.push(id),
         Some(target) => {
-            let (kind, file) = (report.kind, target.path().display().to_string());
-            let done = target.write(move |tx| put::put(tx, kind, &mut run, &file))?;
+            let compact = options.compact && run.is_over();
+            let (options, file) = (options.clone(), target.path().display().to_string());
+            let done = target.write(move |tx| put::put(tx, &options, &mut run, &file))?;
             report.rows += done.rows;
             for what in done.changed {
                 match report.changed.iter_mut().find(|(known, _)| known == what) {
@@ -344,6 +417,9 @@ fn one(
                 let why = format!("run {id}: {}{more}; the stored values stay", named.join("; "));
                 let skipped = Skipped::new(source.location(i), why);
                 report.skipped.push(skipped.table("changed values").rows(n));
+            }
+            if compact && done.put != Put::Imported {
+                compact::compact(target, &id)?;
             }
             match done.put {
                 Put::Imported => report.imported.push(id),

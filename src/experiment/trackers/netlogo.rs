@@ -3,16 +3,16 @@
 //! # Source
 //! NetLogo's manual, "BehaviorSpace", and the files that NetLogo 6 and 7 write.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use serde_json::{Map, Value, json};
 
 use super::run::Run;
 use super::{Report, Source};
 use crate::error::{Error, Result};
-use crate::kernel::{Skipped, read_whole};
+use crate::kernel::{Skipped, lock, read_whole};
 use crate::table::delimited::{Row, Rows};
 
 /// The most bytes of a file.
@@ -28,12 +28,13 @@ const NAMED_DRY: usize = 1_000;
 /// The runs of an experiment; each is taken once.
 struct Runs {
     path: PathBuf,
-    runs: RefCell<Vec<Option<Run>>>,
+    len: usize,
+    runs: Mutex<Vec<Option<Run>>>,
 }
 
 impl Source for Runs {
     fn len(&self) -> usize {
-        self.runs.borrow().len()
+        self.len
     }
 
     fn location(&self, _: usize) -> PathBuf {
@@ -41,7 +42,7 @@ impl Source for Runs {
     }
 
     fn read(&self, run: usize, _: &mut Report) -> Result<Option<Run>> {
-        Ok(self.runs.borrow_mut()[run].take())
+        Ok(lock(&self.runs, "importing runs")?[run].take())
     }
 }
 
@@ -133,8 +134,8 @@ pub(super) fn open(path: &Path, report: &mut Report) -> Result<Box<dyn Source>> 
         let why = format!("{}{more}", bad.named.join("; "));
         report.skipped.push(Skipped::new(path, why).table("the table").rows(bad.lines));
     }
-    let runs = RefCell::new(runs.into_values().map(Some).collect());
-    Ok(Box::new(Runs { path: path.to_owned(), runs }))
+    let (len, runs) = (runs.len(), runs.into_values().map(Some).collect());
+    Ok(Box::new(Runs { path: path.to_owned(), len, runs: Mutex::new(runs) }))
 }
 
 fn cell<'r>(row: &'r Row<'_>, at: usize) -> &'r str {

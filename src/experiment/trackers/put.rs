@@ -8,20 +8,21 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 use serde_json::{Map, Value};
 
-use super::Kind;
 use super::run::{Moments, Point, Run, Text};
+use super::{Kind, Options};
 use crate::array::Checksum;
 use crate::error::{Error, Result};
-use crate::experiment::buffer::TableBuffer;
+use crate::experiment::buffer::{ColumnBuffer, Items, TableBuffer};
 use crate::experiment::cell::Cell;
 use crate::experiment::clock::{now_text, text_of_us};
 use crate::experiment::database::{prepare, simulation};
 use crate::experiment::edit::StoredArray;
 use crate::experiment::names::{self, Names};
 use crate::experiment::read::each_stored;
+use crate::experiment::record_table;
 use crate::experiment::schema::{RecordSchema, Storage};
 use crate::experiment::stored::{StoredRows, Wanted};
-use crate::experiment::{record_table, write};
+use crate::experiment::write::{self, Form};
 use crate::kernel::{WriteTx, check_interrupted, json};
 
 /// What became of a run.
@@ -66,8 +67,18 @@ pub(super) struct Done {
 ///
 /// # Errors
 /// [`Error::Exists`] if a simulation of its id did not come from there: it stays as it is.
-pub(super) fn put(tx: &mut WriteTx<'_>, kind: Kind, run: &mut Run, file: &str) -> Result<Done> {
+pub(super) fn put(
+    tx: &mut WriteTx<'_>,
+    options: &Options,
+    run: &mut Run,
+    file: &str,
+) -> Result<Done> {
     prepare(tx)?;
+    let kind = options.kind;
+    let form = match options.compact && run.is_over() {
+        true => Form::Blocks,
+        false => Form::Rows,
+    };
     let mut conflicts = Conflicts::default();
     let (id, put, changed) = head(tx, kind, run, (file, &mut conflicts))?;
     let mut points = std::mem::take(&mut run.points);
@@ -77,14 +88,15 @@ pub(super) fn put(tx: &mut WriteTx<'_>, kind: Kind, run: &mut Run, file: &str) -
         points = new_points(&points, &stored_points(tx, id, run)?, (kind, run), &mut conflicts);
     }
     let (last, others) = split(points);
-    let mut rows = metrics(tx, id, run, &last)?;
+    let mut rows = metrics(tx, (id, form), run, &last)?;
     let others: Vec<_> = others.iter().map(|point| point_row(run, point)).collect();
     // They were compared with those of both tables.
-    rows += append(tx, id, POINTS, &POINT_COLUMNS, &others, None)?;
+    rows += append(tx, (id, form), POINTS, &POINT_COLUMNS, &others, None)?;
     let texts: Vec<_> = run.texts.iter().map(text_row).collect();
-    rows += append(tx, id, "texts", &TEXT_COLUMNS, &texts, Some(&mut conflicts))?;
+    rows += append(tx, (id, form), "texts", &TEXT_COLUMNS, &texts, Some(&mut conflicts))?;
     let moments: Vec<_> = run.moments.iter().map(moments_row).collect();
-    rows += append(tx, id, "histograms", &HISTOGRAM_COLUMNS, &moments, Some(&mut conflicts))?;
+    rows +=
+        append(tx, (id, form), "histograms", &HISTOGRAM_COLUMNS, &moments, Some(&mut conflicts))?;
     rows += arrays(tx, id, run, &mut conflicts)?;
     let put = if put == Put::Unchanged && rows > 0 { Put::Continued } else { put };
     Ok(Done { put, rows, changed, conflicts })
@@ -373,22 +385,39 @@ fn has_all<T: PartialEq>(all: &[T], part: &[T]) -> bool {
 }
 
 /// Writes points into `simulation_metrics`.
-fn metrics(tx: &mut WriteTx<'_>, id: i64, run: &Run, points: &[Point]) -> Result<u64> {
+fn metrics(tx: &WriteTx<'_>, to: (i64, Form), run: &Run, points: &[Point]) -> Result<u64> {
     let table = record_table::find(tx, "simulation_metrics")?.expect("it was made just now");
     let (mut buffer, mut names) = (TableBuffer::new(table), Names::default());
-    for point in points {
-        let name = Cell::Text(&run.names[point.name as usize]);
-        let cells = [name, Cell::Float(point.value), point.time_ms.into()];
-        buffer.push(point.step, &cells, &mut names)?;
+    let mut numbers = Vec::with_capacity(points.len());
+    for of_name in points.chunk_by(|a, b| a.name == b.name) {
+        let number = names.number(&run.names[of_name[0].name as usize]);
+        numbers.extend(std::iter::repeat_n(number, of_name.len()));
     }
-    write_rows(tx, id, &names, buffer)
+    let times = points.iter().map(|point| point.time_ms);
+    let has_all = times.clone().all(|time| time.is_some());
+    let columns = [
+        (Items::Name(numbers), None),
+        (Items::Float(points.iter().map(|point| point.value).collect()), None),
+        (
+            Items::Int(times.clone().map(Option::unwrap_or_default).collect()),
+            (!has_all).then(|| times.map(|time| time.is_none()).collect()),
+        ),
+    ];
+    buffer.steps = points.iter().map(|point| point.step).collect();
+    buffer.columns = columns.map(|(items, missing)| ColumnBuffer { items, missing }).into();
+    write_rows(tx, to, &names, &buffer)
 }
 
-fn write_rows(tx: &mut WriteTx<'_>, id: i64, names: &Names, buffer: TableBuffer) -> Result<u64> {
+fn write_rows(
+    tx: &WriteTx<'_>,
+    (id, form): (i64, Form),
+    names: &Names,
+    buffer: &TableBuffer,
+) -> Result<u64> {
     let rows = buffer.rows() as u64;
     if rows > 0 {
-        let stored = write::write(tx, id, names, &[buffer], &[])?;
-        stored.expect("the simulation is of this transaction");
+        let stored = names.store(tx, id)?;
+        write::insert(tx, id, &buffer.table, (buffer, &stored), form)?;
     }
     Ok(rows)
 }
@@ -397,7 +426,7 @@ fn write_rows(tx: &mut WriteTx<'_>, id: i64, names: &Names, buffer: TableBuffer)
 /// step at which the table has one that is not among them are none to add.
 fn append(
     tx: &mut WriteTx<'_>,
-    id: i64,
+    (id, form): (i64, Form),
     table: &str,
     columns: &[(&str, &str)],
     rows: &[Row<'_>],
@@ -455,7 +484,7 @@ fn append(
     for (step, cells, ..) in new {
         buffer.push(step, cells, &mut names)?;
     }
-    write_rows(tx, id, &names, buffer)
+    write_rows(tx, (id, form), &names, &buffer)
 }
 
 fn stored_cell(column: &ArrayRef, i: usize) -> Cell<'_> {

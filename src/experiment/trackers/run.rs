@@ -174,6 +174,11 @@ impl Run {
         }
     }
 
+    /// Whether nothing more is logged to it, as far as its tracker says.
+    pub(super) fn is_over(&self) -> bool {
+        self.status != "running"
+    }
+
     /// Puts a text in front of its id, and of its parent's.
     pub(super) fn add_prefix(&mut self, prefix: &str) {
         self.id.insert_str(0, prefix);

@@ -28,12 +28,16 @@ pub(crate) struct Tracker {
     /// Text in front of the id of each run, where folders have the same ids
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prefix: String,
+
+    /// Compact runs that are over, which is quicker, so that they take less space and SQLite alone cannot read them
+    #[arg(long)]
+    compact: bool,
 }
 
 pub(crate) fn import(kind: Kind, args: &Tracker, console: &mut Console) -> Outcome {
     interrupt::listen();
     let start = Instant::now();
-    let options = Options::new(kind).prefix(&args.prefix);
+    let options = Options::new(kind).prefix(&args.prefix).compact(args.compact);
     // A source that is mistyped is refused before a file is made.
     if !args.source.exists() {
         return Err(Failure::said(format!("{} is not there", args.source.display())));
