@@ -29,6 +29,7 @@ fn options(format: u8) -> FileOptions {
             group: "g".into(),
             columns: vec![],
             missing: Some(Missing::Clear),
+            decimal: None,
             separator: None,
         }),
         dataset: "d".into(),

@@ -69,9 +69,15 @@ class Imported(NamedTuple):
 
 
 def _runs(
-    source: PathLike, output: PathLike | None, *, kind: str, prefix: str = "", progress: Progress = None
+    source: PathLike,
+    output: PathLike | None,
+    *,
+    kind: str,
+    prefix: str = "",
+    compact: bool = False,
+    progress: Progress = None,
 ) -> Imported:
-    found = json.loads(_siltstone.import_runs(kind, source, output, prefix, progress))
+    found = json.loads(_siltstone.import_runs(kind, source, output, prefix, compact, progress))
     found["skipped"] = skipped_reports(found["skipped"])
     for pairs in ("changed", "not_carried"):
         found[pairs] = dict(found[pairs])
@@ -124,6 +130,7 @@ def import_(
     dry_run: bool = False,
     progress: Progress = None,
     prefix: str = "",
+    compact: bool = False,
 ) -> Imported: ...
 @overload
 def import_(
@@ -166,7 +173,9 @@ def import_(
         Those of the kind, by the names of its own function:
 
         - ``mlflow``, ``tensorboard``, ``sacred``, ``trackio``, ``wandb``, ``netlogo``: ``prefix``, a text in front of
-          the id of each run, where folders have the same ids. A run becomes a simulation of the same id.
+          the id of each run, where folders have the same ids; ``compact``, whether runs that are over become column
+          blocks, which is quicker, takes less space, and SQLite alone cannot read. A run becomes a simulation of the
+          same id.
         - ``simulation``: :func:`siltstone.simulation.import_json`, the source being ``updates_dir``;
           ``states``, ``sumo``, ``epanet``: :func:`~siltstone.simulation.import_states` and its neighbours.
         - ``series``: :func:`siltstone.series.import_points`, or of a dataset of meteaudata
@@ -195,7 +204,7 @@ def import_(
     >>> report.imported, report.skipped  # doctest: +SKIP
     (['8a1c5b1e0f9d4c6c9a0c5a4b7e2d1f30'], [])
     >>> siltstone.import_("export.lp.gz", output="plant.db").added  # doctest: +SKIP
-    export.lp.gz: taken for influx: InfluxDB: annotated CSV and line protocol (also .gz)
+    export.lp.gz: taken for influx: InfluxDB: annotated CSV and line protocol (also .gz, .zst)
     12
     """
     if output is None and not dry_run:

@@ -265,7 +265,13 @@ class Run(StoreHandle):
         """Write what waits into the file."""
         self.simulation.flush_all_buffers()
 
-    def finish(self, error: str | BaseException | None = None, *, status: str = "completed") -> None:
+    def finish(
+        self,
+        error: str | BaseException | None = None,
+        *,
+        status: str = "completed",
+        exit_code: int | None = None,
+    ) -> None:
         """Write what waits, and say how the run ended: once.
 
         What is logged afterwards is refused; a second call does nothing.
@@ -276,9 +282,13 @@ class Run(StoreHandle):
             Why it is ``failed``.
         status : str
             What it is without an error.
+        exit_code : int, optional
+            Of the program: another than 0 is an error, if none is given.
         """
         if self._is_finished:
             return
+        if exit_code and error is None:
+            error = f"exit code {exit_code}"
         if isinstance(error, SystemExit) and error.code in (None, 0):
             error = None
         if isinstance(error, BaseException):

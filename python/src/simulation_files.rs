@@ -12,12 +12,19 @@ use crate::database::into_file;
 use crate::enter::Enter;
 use crate::errors::to_py;
 
-/// Time, id, attribute of a wide table, group, columns, what is missing, separator.
-type States =
-    (String, Option<String>, Option<String>, String, Vec<String>, Option<String>, Option<char>);
+/// Time, id, attribute of a wide table, group, columns, what is missing, separator and decimal mark.
+type States = (
+    String,
+    Option<String>,
+    Option<String>,
+    String,
+    Vec<String>,
+    Option<String>,
+    [Option<char>; 2],
+);
 
 fn states_options(words: States) -> Result<StatesOptions> {
-    let (time, id, wide, group, columns, missing, separator) = words;
+    let (time, id, wide, group, columns, missing, [separator, decimal]) = words;
     let layout = match (id, wide) {
         (Some(id), None) => Layout::Long(id),
         (None, Some(attribute)) => Layout::Wide(attribute),
@@ -28,7 +35,7 @@ fn states_options(words: States) -> Result<StatesOptions> {
         }
     };
     let missing = missing.map(|missing| missing.parse()).transpose()?;
-    Ok(StatesOptions { time, layout, group, columns, missing, separator })
+    Ok(StatesOptions { time, layout, group, columns, missing, separator, decimal })
 }
 
 fn format_of((kind, states): (String, Option<States>)) -> Result<FileFormat> {

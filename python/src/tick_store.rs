@@ -439,22 +439,31 @@ pub(crate) fn ticks_doctor(py: Python<'_>, base: PathBuf) -> PyResult<String> {
     py.enter_abandonable(move || to_json(&ticks::doctor(base)?))
 }
 
-/// How files of quotes are read, as Python has it: format, columns, symbol, lp, zone, unit, form of times, separator, carry, finished.
-type QuoteWords =
-    ([Option<String>; 4], Option<String>, Option<String>, Option<String>, Option<char>, [bool; 2]);
+/// How files of quotes are read, as Python has it: format, columns, symbol, lp, zone and its times that are shown twice, unit, form of times, separator and decimal mark, carry, finished.
+type QuoteWords = (
+    [Option<String>; 4],
+    (Option<String>, String),
+    Option<String>,
+    Option<String>,
+    [Option<char>; 2],
+    [bool; 2],
+);
 
 fn quote_options(words: QuoteWords) -> siltstone::Result<QuoteOptions> {
-    let ([format, columns, symbol, lp], time_zone, unit, time_format, separator, [carry, finished]) =
+    let (names, (time_zone, ambiguous), unit, time_format, [separator, decimal], [carry, finished]) =
         words;
+    let [format, columns, symbol, lp] = names;
     Ok(QuoteOptions {
         format: format.map(|name| name.parse()).transpose()?,
         columns: columns.map(|names| names.parse()).transpose()?,
         symbol,
         lp,
         time_zone,
+        ambiguous: ambiguous.parse()?,
         time_unit: unit.map(|unit| unit.parse()).transpose()?,
         time_format,
         separator,
+        decimal,
         carry,
         finished,
     })

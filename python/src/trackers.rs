@@ -35,9 +35,10 @@ pub(crate) fn import_runs(
     source: PathBuf,
     target: Option<PathBuf>,
     prefix: String,
+    compact: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<String> {
-    let options = Options::new(kind.parse().map_err(to_py)?).prefix(prefix);
+    let options = Options::new(kind.parse().map_err(to_py)?).prefix(prefix).compact(compact);
     let report = py.enter_long("importing", |signals| {
         let made = target.as_ref().map(NewFile::at);
         let imported = (|| {

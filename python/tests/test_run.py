@@ -464,6 +464,14 @@ def test_a_second_finish_does_nothing_and_an_exit_without_a_code_is_no_failure(p
     assert [one.status for one in runs(path)] == ["failed", "completed", "completed", "failed"]
 
 
+def test_an_exit_code_says_how_a_run_ended(path):
+    for code in (0, None, 3):
+        siltstone.init(path, id=f"code {code}").finish(exit_code=code)
+    siltstone.init(path, id="both").finish("too cold", exit_code=3)
+    ended = [(one.status, one.error) for one in runs(path)]
+    assert ended == [("completed", None), ("completed", None), ("failed", "exit code 3"), ("failed", "too cold")]
+
+
 def test_a_decorator_refuses_what_has_not_run_when_it_returns(path):
     async def later():
         pass

@@ -17,6 +17,7 @@
 
 mod batches;
 mod cell;
+pub(crate) mod decimal;
 pub(crate) mod delimited;
 mod file_name;
 mod format;

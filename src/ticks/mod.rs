@@ -86,7 +86,7 @@ pub use import::{ImportOptions, ImportReport, import};
 pub use ohlc::{Fill, OhlcOptions, Price, ohlc_of};
 pub use outline::{Drawn, Outline, Outlines, Quote, Stretch};
 pub(crate) use quotes::is_quotes;
-pub use quotes::{EpochUnit, QuoteColumns, QuoteFormat, QuoteOptions};
+pub use quotes::{EpochUnit, QuoteColumns, QuoteFormat, QuoteOptions, ShownTwice};
 pub use replay::{Replay, ReplayOptions};
 pub use retention::{RetainedDay, RetentionAction, RetentionPolicy};
 pub use scan::{into_arrow, scan_schema, to_arrow};

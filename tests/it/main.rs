@@ -93,6 +93,7 @@ mod tidy;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod torture;
 mod trackers;
+mod trackers_compact;
 mod trackers_json;
 mod trackers_netlogo;
 mod trackers_tensorboard;

@@ -8,6 +8,7 @@ use siltstone::experiment::ExperimentDatabase;
 use siltstone::experiment::trackers::{Kind, Options, import};
 
 use crate::trackers::{content, imported, info, points, rows, text};
+use crate::trackers_compact::same_in_blocks;
 
 fn head(kind: &str) -> String {
     format!(
@@ -81,6 +82,7 @@ fn runs_of_both_layouts_are_the_same() {
     let table = world.source(&(head("Table") + TABLE));
     let report = imported(Kind::Netlogo, &table, &world.file());
     assert_eq!(report.imported, ["sweep/1", "sweep/2"]);
+    same_in_blocks(Kind::Netlogo, &table);
     assert_eq!((report.skipped.len(), report.notes.len()), (0, 0), "{report:?}");
     assert_eq!((report.found.points, report.found.arrays, report.found.texts), (8, 2, 5));
     assert!(

@@ -8,6 +8,7 @@ use siltstone::experiment::ExperimentDatabase;
 use siltstone::experiment::trackers::Kind;
 
 use crate::trackers::{content, imported, info, points, rows, text};
+use crate::trackers_compact::same_in_blocks;
 
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
@@ -164,6 +165,7 @@ fn events_of_every_kind_are_imported() {
     write(logs.join("train/readme.md"), b"x");
     let report = imported(Kind::Tensorboard, &logs, &file);
     assert_eq!(report.imported, ["logs", "train"]);
+    same_in_blocks(Kind::Tensorboard, &logs);
     assert!(report.skipped.is_empty() && report.notes.is_empty(), "{report:?}");
     assert_eq!((report.found.points, report.found.texts, report.found.arrays), (6, 1, 2));
     let left = [("other files".to_owned(), 1), ("values of the plugin \"images\"".to_owned(), 1)];

@@ -1,8 +1,8 @@
 """Importing runs of trackers, beside reading them by the trackers: `python trackers/run.py --help`.
 
 Both sides read the same files, each in a process of its own, one after the other; counts and sums of what they have must be
-equal. `silt import` writes a file as well, and the others only read. A second import of the same runs changes nothing: what that
-takes is measured too.
+equal. `silt import` writes a file as well, once as rows and once as column blocks (`--compact`), and the others only read. A second
+import of the same runs changes nothing: what that takes is measured too. Imports are repeated, and their medians taken.
 """
 
 import argparse
@@ -30,6 +30,7 @@ def arguments():
     parser.add_argument("--points", type=int, default=1_000, help="points of a metric")
     # It lists all runs first: of a few the ratio is no measure.
     parser.add_argument("--read", type=int, help="runs of which MLflow's client reads the points, to try the script")
+    parser.add_argument("--repeat", type=int, default=5, help="times that each import is run")
     parser.add_argument("--scalars", type=int, default=1_000_000, help="scalars of TensorBoard")
     parser.add_argument("--name", default="trackers-python", help="kept as RESULTS/<date>-NAME.json")
     parser.add_argument("--results", type=Path, default=HERE.parent.parent / "results")
@@ -45,9 +46,9 @@ def child(phase, folder, *sizes):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def imported(options, kind, source, file):
-    """Import, and what that took; the points and their sum in the file."""
-    command = [options.silt, "--json", "import", kind, source, "-o", file]
+def imported(options, kind, source, file, *words):
+    """Import, and what that took."""
+    command = [options.silt, "--json", "import", kind, source, "-o", file, *words]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     said = json.loads(process.stdout.read())
@@ -67,27 +68,38 @@ def sums(options, file):
 
 def measured(options, kind, source, other):
     """An import, another of the same, and the tracker's own reader."""
-    file = source.parent / f"{source.name}.runs.db"
-    record = {"silt": imported(options, kind, source, file)}
-    record["again"] = imported(options, kind, source, file)
-    assert record["again"]["rows"] == 0
-    record["bytes"] = file.stat().st_size
-    record["own"] = other()
-    points, total = sums(options, file)
-    record["points"], whole = points, record["own"].get("runs", options.runs) == options.runs
-    if whole:
-        assert points == record["own"]["points"], record
-        assert abs(total - record["own"]["sum"]) < 1e-6 * abs(total), (total, record)
+    record = {"own": other()}
+    whole = record["own"].get("runs", options.runs) == options.runs
+    for form, words in (("rows", []), ("blocks", ["--compact"])):
+        file = source.parent / f"{source.name}.{form}.db"
+        times = []
+        for _ in range(options.repeat):
+            file.unlink(missing_ok=True)
+            times.append(imported(options, kind, source, file, *words))
+        times.sort(key=lambda one: one["wall_s"])
+        again = imported(options, kind, source, file, *words)
+        assert again["rows"] == 0
+        points, total = sums(options, file)
+        record[form] = times[len(times) // 2] | {"bytes": file.stat().st_size, "points": points, "again": again}
+        if whole:
+            assert points == record["own"]["points"], record
+            assert abs(total - record["own"]["sum"]) < 1e-6 * abs(total), (total, record)
     return record
 
 
 def told(name, record):
-    """One line a measure: points a second of both."""
-    ours = record["points"] / record["silt"]["wall_s"]
+    """Points a second of both."""
     own = record["own"]["points"] / record["own"]["wall_s"]
-    print(f"{name}: {record['points']:,} points; silt {ours:,.0f}/s, its own reader {own:,.0f}/s: {ours / own:.1f} times")
-    again, peak = record["again"]["wall_s"], record["silt"]["peak_bytes"] / 1e6
-    print(f"  again: {again:.2f} s; {peak:.0f} MB of memory; {record['bytes'] / record['points']:.1f} bytes a point", flush=True)
+    print(f"{name}: its own reader {own:,.0f} points/s")
+    for form in ("rows", "blocks"):
+        ours = record[form]
+        points, peak = ours["points"], ours["peak_bytes"] / 1e6
+        rate = points / ours["wall_s"]
+        print(
+            f"  silt, {form}: {points:,} points, {rate:,.0f}/s: {rate / own:.1f} times; again {ours['again']['wall_s']:.2f} s; "
+            f"{peak:.0f} MB of memory; {ours['bytes'] / points:.1f} bytes a point",
+            flush=True,
+        )
 
 
 def main():

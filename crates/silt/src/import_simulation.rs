@@ -67,6 +67,10 @@ pub(crate) struct States {
     #[arg(long, value_name = "CHAR")]
     separator: Option<char>,
 
+    /// Decimal mark: . or , (default: a point; where numbers have commas it must be said)
+    #[arg(long, value_name = "CHAR")]
+    decimal: Option<char>,
+
     /// What a timestamp counts, in the unit of the table's times: 0.001 makes milliseconds of seconds
     #[arg(long, value_name = "NUMBER")]
     time_unit: Option<f64>,
@@ -79,7 +83,7 @@ pub(crate) struct States {
     target: Target,
 }
 
-/// Import SUMO's floating car data: fcd output as XML (also .gz), CSV or Parquet
+/// Import SUMO's floating car data: fcd output as XML or CSV (also .gz, .zst), or Parquet
 ///
 /// A timestep becomes one update; vehicles, persons and containers are groups. Their ids are texts: they get numbers and stay
 /// as the attribute name. Who leaves becomes undefined. In CSV and Parquet that SUMO writes itself persons stand among the
@@ -181,6 +185,7 @@ pub(crate) fn states(args: &States, console: &mut Console) -> Outcome {
         columns: args.columns.clone(),
         missing: args.missing,
         separator: args.separator,
+        decimal: args.decimal,
     };
     let options = FileOptions {
         format: FileFormat::States(states),

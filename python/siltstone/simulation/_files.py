@@ -68,6 +68,7 @@ def import_states(
     columns: Iterable[str] = (),
     missing: str | None = None,
     separator: str | None = None,
+    decimal: str | None = None,
     iteration: int = 0,
     time_unit: float | None = None,
     finished: bool = False,
@@ -105,6 +106,8 @@ def import_states(
         stays, or is undefined.
     separator : str, optional
         Between fields; found in the first line unless given.
+    decimal : {".", ","}, optional
+        The decimal mark of a text; it must be said where numbers have commas.
     time_unit : float, optional
         What a timestamp counts, in the unit of the table's times: 0.001 makes milliseconds of seconds.
     finished : bool
@@ -133,7 +136,7 @@ def import_states(
     ...     db.state_at("traffic", "cars", 1)["speed"]["data"]
     array([3. , 2.5])
     """
-    states = (time, id, wide, group, list(columns), missing, separator)
+    states = (time, id, wide, group, list(columns), missing, [separator, decimal])
     format = ("states", states)
     return _report(
         _siltstone.simulation_import(

@@ -81,9 +81,11 @@ def import_quotes(
     symbol: str | None = None,
     lp: str | None = None,
     tz: str | None = None,
+    ambiguous: str = "refuse",
     time_unit: str | None = None,
     time_format: str | None = None,
     separator: str | None = None,
+    decimal: str | None = None,
     carry: bool = False,
     finished: bool = False,
     batch_size: int = 1_000,
@@ -116,12 +118,16 @@ def import_quotes(
         The symbol of all ticks, and their source.
     tz : str, optional
         The zone of times without an offset from UTC: ``"UTC"``, ``"Europe/Berlin"``, ``"-05:00"``.
+    ambiguous : {"refuse", "earliest", "latest"}
+        What a time is that clocks of the zone show twice. If refused, its line is skipped, and named.
     time_unit : {"s", "ms", "us", "ns"}, optional
         Of times that are numbers, counted from 1970-01-01 UTC.
     time_format : str, optional
         How times are written, as ``"%d/%m/%Y %H:%M:%S%.f"``.
     separator : str, optional
         Between fields; found in the first line unless given.
+    decimal : {".", ","}, optional
+        The decimal mark of prices in text; a point unless given.
     carry : bool
         Whether an empty bid or ask is the last one. Without it such a line is skipped, and named.
     finished : bool
@@ -153,7 +159,7 @@ def import_quotes(
     return import_report(
         _siltstone.ticks_import(
             ("", output_dir),
-            (paths, ([format, named, symbol, lp], tz, time_unit, time_format, separator, [carry, finished])),
+            (paths, ([format, named, symbol, lp], (tz, ambiguous), time_unit, time_format, [separator, decimal], [carry, finished])),
             (batch_size, threads, compact_after_days),
             dry_run,
             (duplicates, duplicate_key_ns),

@@ -87,6 +87,8 @@ pub struct StatesOptions {
     pub missing: Option<Missing>,
     /// The character between fields: found in the first line if nobody says.
     pub separator: Option<char>,
+    /// The decimal mark of a text, `.` or `,`. It has to be said only where a column has commas for points.
+    pub decimal: Option<char>,
 }
 
 /// What to import of a file, and how.
@@ -189,6 +191,7 @@ impl FileReport {
 ///     columns: vec![],
 ///     missing: None,
 ///     separator: None,
+///     decimal: None,
 /// };
 /// let dataset = "traffic".to_owned();
 /// let options = FileOptions { format: FileFormat::States(states), dataset, ..FileOptions::epanet() };

@@ -10,6 +10,7 @@ use super::rows::{
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::kernel::{Progress, check_interrupted};
+use crate::table::decimal::has_comma;
 
 /// The most cells of a file whose rows are not in the order of their times, which are sorted in memory.
 const MOST_UNSORTED: u64 = 1 << 27;
@@ -24,6 +25,9 @@ struct Values {
     integers: bool,
     floats: bool,
     booleans: bool,
+    /// Whether all are numbers if a comma is their decimal mark, and some have one.
+    commas: bool,
+    has_comma: bool,
 }
 
 /// A truth value, as programs write it.
@@ -36,8 +40,15 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 }
 
 impl Values {
-    const NONE: Self =
-        Values { any: false, missing: false, integers: true, floats: true, booleans: true };
+    const NONE: Self = Values {
+        any: false,
+        missing: false,
+        integers: true,
+        floats: true,
+        booleans: true,
+        commas: true,
+        has_comma: false,
+    };
 
     fn add(&mut self, cell: Cell<'_>) {
         match cell {
@@ -47,6 +58,9 @@ impl Values {
                 self.integers = self.integers && integer(text).is_some();
                 self.floats = self.floats && float(text).is_some();
                 self.booleans = self.booleans && boolean(text).is_some();
+                let has_comma = self.commas && has_comma(text);
+                self.has_comma |= has_comma;
+                self.commas = self.commas && (has_comma || float(text).is_some());
             }
             Cell::Int(_) | Cell::Float(_) | Cell::Item(_) => self.any = true,
         }
@@ -154,6 +168,7 @@ impl Profile {
                 format!("rows in the order of their times, or at most {MOST_UNSORTED} cells");
             return Err(Error::invalid(path.display().to_string(), expected, cells.to_string()));
         }
+        profile.check_marks(path, source)?;
         profile.check_missing(path, source)?;
         Ok(profile)
     }
@@ -200,6 +215,21 @@ impl Profile {
         for group in &mut self.groups {
             self.rows -= group.counts.remove(&time).unwrap_or(0);
             group.first.retain(|_, first| *first != time);
+        }
+    }
+
+    /// Refuses a text with numbers whose decimal mark is a comma, if nobody says that it is.
+    fn check_marks(&self, path: &Path, source: &dyn Source) -> Result<()> {
+        let groups = self.groups.iter().zip(source.groups());
+        let mut columns =
+            groups.flat_map(|(group, columns)| group.values.iter().zip(&columns.columns));
+        match columns.find(|(values, _)| values.commas && values.has_comma) {
+            Some((_, (name, _))) if source.needs_mark() => {
+                let expected = "the decimal mark of its numbers: --decimal , for these, or --decimal . for texts";
+                let got = format!("commas in those of {name:?}");
+                Err(Error::invalid(path.display().to_string(), expected, got))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -70,6 +70,11 @@ pub(super) trait Source {
     /// The groups; all are known, with all columns, once it was read.
     fn groups(&self) -> &[Columns];
 
+    /// Whether its decimal mark has to be said where numbers have commas.
+    fn needs_mark(&self) -> bool {
+        false
+    }
+
     /// Reads all of it; why it ends early, if it does.
     fn read(&mut self, each: Each<'_>) -> Result<Option<String>>;
 }

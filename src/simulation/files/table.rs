@@ -1,5 +1,6 @@
 //! Tables of states: delimited text, Parquet and Arrow.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What, no_end};
 use super::{Layout, StatesOptions};
 use crate::array::DType;
 use crate::error::{Error, Result};
+use crate::table::decimal::{check_decimal, pointed};
 use crate::table::{self, Batches, Format, from_arrow};
 
 /// Where in the rows of a table the parts are.
@@ -91,6 +93,18 @@ impl Places {
         Ok(Columns { group: options.group.clone(), columns, id, has_text_ids: false })
     }
 
+    /// Gives numbers points for commas; why one is none.
+    fn point(&self, fields: &mut [Cow<'_, str>]) -> Result<(), String> {
+        for at in self.values.iter().chain([&self.time]) {
+            if let Cow::Owned(number) = pointed(&fields[*at])
+                .map_err(|why| format!("{}: {why}", short_name(&self.names[*at])))?
+            {
+                fields[*at] = number.into();
+            }
+        }
+        Ok(())
+    }
+
     /// Hands on the rows of a row of the table.
     fn hand_on(&self, line: u64, time: Cell<'_>, row: HandOn<'_>, each: Each<'_>) -> Result<()> {
         let group = 0;
@@ -131,6 +145,7 @@ pub(super) fn open(
 struct Text {
     path: PathBuf,
     separator: Option<char>,
+    decimal: Option<char>,
     finished: bool,
     found: char,
     places: Places,
@@ -139,13 +154,14 @@ struct Text {
 
 impl Text {
     fn open(path: &Path, options: &StatesOptions, finished: bool) -> Result<Self> {
-        let separator = options.separator;
+        let (separator, decimal) = (options.separator, options.decimal);
+        check_decimal(decimal)?;
         let records = Records::open(path, separator, finished)?;
         let names = records.fields().map(str::to_owned).collect();
         let places = Places::find(path, names, options)?;
         let groups = [places.columns(options, |_| Ok(None))?];
         let found = records.separator();
-        Ok(Text { path: path.to_owned(), separator, finished, found, places, groups })
+        Ok(Text { path: path.to_owned(), separator, decimal, finished, found, places, groups })
     }
 }
 
@@ -155,7 +171,12 @@ impl Source for Text {
             '\t' => "tabs".to_owned(),
             mark => format!("{mark:?}"),
         };
-        format!("text with {separator} between fields")
+        let mark = if self.decimal == Some(',') { " and decimal commas" } else { "" };
+        format!("text with {separator} between fields{mark}")
+    }
+
+    fn needs_mark(&self) -> bool {
+        self.decimal.is_none()
     }
 
     fn groups(&self) -> &[Columns] {
@@ -175,13 +196,19 @@ impl Source for Text {
                 each(Found { line, what: What::Cut(time.map(Cell::Text)) })?;
                 return Ok(Some(no_end(line)));
             }
-            let fields: Vec<&str> = records.fields().collect();
+            let mut fields: Vec<Cow<'_, str>> = records.fields().map(Cow::Borrowed).collect();
             if fields.len() != expected {
                 let why = format!("{expected} fields expected, got {}", fields.len());
                 each(Found { line, what: What::Bad(why) })?;
                 continue;
             }
-            let cell = |column: usize| match fields[column] {
+            if self.decimal == Some(',')
+                && let Err(why) = self.places.point(&mut fields)
+            {
+                each(Found { line, what: What::Bad(why) })?;
+                continue;
+            }
+            let cell = |column: usize| match &*fields[column] {
                 "" => Cell::Missing,
                 text => Cell::Text(text),
             };

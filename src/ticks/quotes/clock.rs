@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::super::calendar::{DAY_NS, SECOND_NS};
 use crate::array::day_number;
@@ -59,16 +59,45 @@ impl FromStr for EpochUnit {
     }
 }
 
-/// A zone, and how many ns clocks are ahead of it.
+/// What becomes of times that clocks show twice, when they are set back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ShownTwice {
+    /// Their lines are skipped, and named.
+    #[default]
+    Refuse,
+    /// They are the first of the two.
+    Earliest,
+    /// They are the second.
+    Latest,
+}
+
+impl FromStr for ShownTwice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "refuse" => Ok(ShownTwice::Refuse),
+            "earliest" => Ok(ShownTwice::Earliest),
+            "latest" => Ok(ShownTwice::Latest),
+            _ => {
+                let expected = "refuse, earliest or latest";
+                Err(Error::invalid("ambiguous", expected, format!("{text:?}")))
+            }
+        }
+    }
+}
+
+/// A zone, how many ns clocks are ahead of it, and what a time is that they show twice.
 #[derive(Debug, Clone)]
 pub(super) struct Zone {
     pub(super) zone: TimeZone,
     pub(super) ahead_ns: i64,
+    pub(super) twice: ShownTwice,
 }
 
 impl From<TimeZone> for Zone {
     fn from(zone: TimeZone) -> Self {
-        Zone { zone, ahead_ns: 0 }
+        Zone { zone, ahead_ns: 0, twice: ShownTwice::Refuse }
     }
 }
 
@@ -178,7 +207,7 @@ fn ns_of(at: DateTime) -> Option<i64> {
 
 /// What clocks of a zone show, as UTC.
 pub(super) fn in_zone(ns: i64, of: &Zone, text: &str) -> Result<i64, String> {
-    let Zone { zone, ahead_ns } = of;
+    let Zone { zone, ahead_ns, twice } = of;
     let ns = ns.checked_sub(*ahead_ns).ok_or_else(|| none("a time", text))?;
     if let Ok(offset) = zone.to_fixed_offset() {
         return ns
@@ -187,8 +216,15 @@ pub(super) fn in_zone(ns: i64, of: &Zone, text: &str) -> Result<i64, String> {
     }
     let at = jiff::Timestamp::from_nanosecond(i128::from(ns)).map_err(|_| none("a time", text))?;
     let at = Offset::UTC.to_datetime(at);
-    let found = zone.to_ambiguous_timestamp(at).unambiguous();
-    let found = found.map_err(|_| none("a time that clocks of the zone show once", text))?;
+    let found = zone.to_ambiguous_timestamp(at);
+    let found = match (found.offset(), twice) {
+        (AmbiguousOffset::Fold { .. }, ShownTwice::Earliest) => found.earlier(),
+        (AmbiguousOffset::Fold { .. }, ShownTwice::Latest) => found.later(),
+        _ => found.unambiguous(),
+    };
+    let found = found.map_err(|_| {
+        none("a time that clocks of the zone show once (of two, --ambiguous says which)", text)
+    })?;
     i64::try_from(found.as_nanosecond()).map_err(|_| none("a time from 1677 to 2262", text))
 }
 
@@ -344,6 +380,14 @@ mod tests {
         );
         let twice = clock("America/New_York").read("2012-11-04 01:30:00").unwrap_err();
         assert!(twice.contains("show once"), "{twice}");
+        let [one, other] = [ShownTwice::Earliest, ShownTwice::Latest].map(|twice| {
+            let zone = Some(Zone { twice, ..zone("America/New_York").unwrap() });
+            let clock = Clock { form: Form::Wall, zone };
+            let never = clock.read("2012-03-11 02:30:00").unwrap_err();
+            assert!(never.contains("show once"), "{never}");
+            clock.read("2012-11-04 01:30:00").unwrap()
+        });
+        assert_eq!((one, other - one), (1_352_007_000 * SECOND_NS, 3600 * SECOND_NS));
         let epoch = Clock { form: Form::Epoch(EpochUnit::Ms), zone: None };
         assert_eq!(epoch.read("1709251200123"), Ok(1_709_251_200_123_000_000));
         assert!(epoch.read("x").is_err() && epoch.read("9223372036854775807").is_err());

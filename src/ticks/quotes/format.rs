@@ -7,7 +7,7 @@ use std::str::FromStr;
 use jiff::tz::{Offset, TimeZone};
 
 use super::QuoteOptions;
-use super::clock::{Clock, EpochUnit, Form, wall, zone};
+use super::clock::{Clock, EpochUnit, Form, wall};
 use crate::error::{Error, Result};
 
 /// Whose files of quotes are read by name.
@@ -263,8 +263,8 @@ impl Layout {
 
     /// Decides how times are read, by the first line that has one.
     fn set_clock(&mut self, options: &QuoteOptions, path: &Path, line: &str) -> Result<()> {
-        if let Some(name) = &options.time_zone {
-            self.times.zone = Some(zone(name)?);
+        if let Some(zone) = options.zone()? {
+            self.times.zone = Some(zone);
         }
         let cells = fields(line, self.separator);
         let part = |at: usize| cells.get(at).copied().unwrap_or_default();

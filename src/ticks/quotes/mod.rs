@@ -19,8 +19,10 @@ use super::tick::{Origins, Row, check_prices, check_symbol};
 use super::write::Arrived;
 use crate::error::{Error, Result};
 use crate::kernel::{check_interrupted, open_file, open_text};
+use crate::table::decimal::check_decimal;
 
-pub use clock::EpochUnit;
+use clock::Zone;
+pub use clock::{EpochUnit, ShownTwice};
 pub(crate) use format::is_quotes;
 pub use format::{QuoteColumns, QuoteFormat};
 
@@ -38,12 +40,16 @@ pub struct QuoteOptions {
     pub lp: Option<String>,
     /// The zone of times that say no offset from UTC: `UTC`, `Europe/Berlin`, `-05:00`.
     pub time_zone: Option<String>,
+    /// What a time is that clocks of that zone show twice; its line is skipped, and named, if nobody says.
+    pub ambiguous: ShownTwice,
     /// The unit of times that are numbers, counted from 1970-01-01 UTC.
     pub time_unit: Option<EpochUnit>,
     /// How times are written, as `%d/%m/%Y %H:%M:%S%.f`.
     pub time_format: Option<String>,
     /// The character between fields: found in the first line if nobody says.
     pub separator: Option<char>,
+    /// The decimal mark of prices in text, `.` or `,`; a point if nobody says.
+    pub decimal: Option<char>,
     /// Whether a side that is empty is the last one that was not. Without it such a line is skipped, and named.
     pub carry: bool,
     /// Whether the files are finished: a last line without a newline is whole then, and not skipped as one that may be cut.
@@ -54,8 +60,15 @@ impl QuoteOptions {
     /// # Errors
     /// [`Error::Invalid`] for a value that means nothing, whatever the file.
     pub(super) fn check(&self) -> Result<()> {
-        self.time_zone.as_deref().map_or(Ok(()), |name| clock::zone(name).map(drop))?;
+        self.zone()?;
+        check_decimal(self.decimal)?;
         self.symbol.as_deref().map_or(Ok(()), check_symbol)
+    }
+
+    /// The zone of times that say no offset.
+    fn zone(&self) -> Result<Option<Zone>> {
+        let zone = self.time_zone.as_deref().map(clock::zone).transpose()?;
+        Ok(zone.map(|zone| Zone { twice: self.ambiguous, ..zone }))
     }
 }
 

@@ -8,7 +8,7 @@ use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Schema, TimeUnit};
 
-use super::clock::{Clock, Form, in_zone, zone};
+use super::clock::{Clock, Form, in_zone};
 use super::{Gathered, Quote, QuoteColumns, QuoteOptions};
 use crate::error::{Error, Result};
 use crate::table::{self, from_arrow, rounded};
@@ -45,7 +45,7 @@ fn times(path: &Path, kind: &DataType, options: &QuoteOptions) -> Result<(Times,
     match (kind, &options.time_zone) {
         (DataType::Timestamp(_, Some(_)), _) => Ok((Times::Utc(1), "times with their zone".into())),
         (DataType::Timestamp(_, None), Some(name)) => {
-            let clock = Clock { form: Form::Wall, zone: Some(zone(name)?) };
+            let clock = Clock { form: Form::Wall, zone: options.zone()? };
             Ok((Times::Clocks(clock), format!("times of {name}")))
         }
         (DataType::Timestamp(_, None), None) => {
@@ -55,8 +55,8 @@ fn times(path: &Path, kind: &DataType, options: &QuoteOptions) -> Result<(Times,
             Some(unit) => Ok((Times::Utc(unit.ns()), format!("times in {unit} since 1970 UTC"))),
             None => wrong("the unit of times that are numbers (--time-unit s, ms, us or ns)"),
         },
-        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, name) => {
-            let zone = name.as_deref().map(zone).transpose()?;
+        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, _) => {
+            let zone = options.zone()?;
             let form = options.time_format.clone().map_or(Form::Wall, Form::Format);
             Ok((Times::Clocks(Clock { form, zone }), "times as texts".into()))
         }

@@ -7,6 +7,7 @@ use super::format::Layout;
 use super::{Gathered, Quote, QuoteOptions};
 use crate::error::{Error, Result};
 use crate::kernel::reading_text;
+use crate::table::decimal::{has_comma, pointed};
 
 /// The longest line, in bytes: none of quotes is so long.
 const LONGEST: u64 = 1 << 16;
@@ -87,7 +88,8 @@ pub(super) fn read(
             got,
         ));
     }
-    let mut reading = Reading { layout, time: String::new() };
+    let mut reading =
+        Reading { layout, has_commas: options.decimal == Some(','), time: String::new() };
     if !reading.layout.has_header {
         let quote = reading.quote(&first);
         out.push(1, quote)?;
@@ -128,6 +130,8 @@ fn split<'q>(line: &'q str, separator: char, mut each: impl FnMut(&'q str)) {
 
 struct Reading {
     layout: Layout,
+    /// Whether the decimal mark is a comma.
+    has_commas: bool,
     time: String,
 }
 
@@ -148,13 +152,20 @@ impl Reading {
         let cell = |at: usize| cells[at].trim().trim_matches('"');
         let price = |what: &str, at: usize| match cell(at) {
             "" => Ok(None),
-            text => match text.parse::<f64>() {
-                Ok(price) => Ok(Some(price)),
-                Err(_) => Err(format!(
-                    "{what}: expected a number, got {:?}",
-                    text.chars().take(40).collect::<String>()
-                )),
-            },
+            text => {
+                let number = match self.has_commas {
+                    true => pointed(text).map_err(|why| format!("{what}: {why}"))?,
+                    false => text.into(),
+                };
+                number.parse::<f64>().map(Some).map_err(|_| {
+                    let hint = match has_comma(text) {
+                        true => " (--decimal , reads it)",
+                        false => "",
+                    };
+                    let text: String = text.chars().take(40).collect();
+                    format!("{what}: expected a number, got {text:?}{hint}")
+                })
+            }
         };
         let (bid, ask) = (price("bid", layout.bid)?, price("ask", layout.ask)?);
         let spread = layout.spread.map(|at| price("spread", at)).transpose()?.flatten();

@@ -15,7 +15,7 @@ use crate::{human, interrupt};
 
 /// Import series of InfluxDB: annotated CSV and line protocol
 ///
-/// Which of the two a file is, its content says, and the command prints it. Files may be packed by gzip. A measurement, its tags
+/// Which of the two a file is, its content says, and the command prints it. Files may be packed by gzip or zstd. A measurement, its tags
 /// and a field are one series, MEASUREMENT,TAG=VALUE/FIELD, with times of UTC. A line that cannot be read, a last line without an
 /// end, and points that the database has with another value are skipped and named; the exit code is 3. Points that are there
 /// already change nothing, so that the same command takes what a file got meanwhile.

@@ -7,7 +7,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 use siltstone::Error;
 use siltstone::ticks::{
-    DayInfo, Duplicates, EpochUnit, ImportOptions, QuoteColumns, QuoteFormat, QuoteOptions, import,
+    DayInfo, Duplicates, EpochUnit, ImportOptions, QuoteColumns, QuoteFormat, QuoteOptions,
+    ShownTwice, import,
 };
 
 use crate::console::Console;
@@ -100,6 +101,11 @@ struct Quotes {
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     tz: Option<String>,
 
+    /// A time that clocks of the zone show twice, when they are set back: the earliest or the latest of the two (default:
+    /// refuse, and skip its line)
+    #[arg(long, value_name = "WHICH", default_value = "refuse", hide_default_value = true, value_parser = |text: &str| text.parse::<ShownTwice>().map_err(|e| e.to_string()))]
+    ambiguous: ShownTwice,
+
     /// Unit of times that are numbers, counted from 1970-01-01 UTC: s, ms, us or ns
     #[arg(long, value_name = "UNIT", value_parser = |text: &str| text.parse::<EpochUnit>().map_err(|e| e.to_string()))]
     time_unit: Option<EpochUnit>,
@@ -111,6 +117,10 @@ struct Quotes {
     /// Field separator (default: detected)
     #[arg(long, value_name = "CHAR")]
     separator: Option<char>,
+
+    /// Decimal mark of prices: . or , (default: a point)
+    #[arg(long, value_name = "CHAR")]
+    decimal: Option<char>,
 
     /// Take an empty bid or ask for the last one (default: skip such a line)
     #[arg(long)]
@@ -152,9 +162,11 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             symbol: quotes.symbol.clone(),
             lp: quotes.lp.clone(),
             time_zone: quotes.tz.clone(),
+            ambiguous: quotes.ambiguous,
             time_unit: quotes.time_unit,
             time_format: quotes.time_format.clone(),
             separator: quotes.separator,
+            decimal: quotes.decimal,
             carry: quotes.carry,
             finished: quotes.finished,
         },
