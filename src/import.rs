@@ -56,7 +56,7 @@ const KINDS: [(ImportKind, &str, &str); 15] = [
     (
         ImportKind::Sumo,
         "sumo",
-        "SUMO's floating car data: fcd output as XML or CSV (also .gz, .zst), or Parquet",
+        "SUMO's floating car data (fcd): XML, CSV (also .gz, .zst) or Parquet",
     ),
     (ImportKind::Epanet, "epanet", "EPANET's binary output (.out), of version 2"),
     (ImportKind::Influx, "influx", "InfluxDB: annotated CSV and line protocol (also .gz, .zst)"),

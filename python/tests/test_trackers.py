@@ -1,8 +1,10 @@
 """Runs of other trackers, written by the trackers themselves and compared with what they read."""
 
+import contextlib
 import json
 import math
 import os
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -32,6 +34,20 @@ def points(file, run):
             for row in read.to_dict("records"):
                 found.append((row["name"], row[step], bits(row["value"]), row["time_ms"]))
     return sorted(found)
+
+
+def nearest_ms(seconds):
+    """Half a millisecond is rounded up."""
+    return math.floor(seconds * 1000 + 0.5)
+
+
+def is_plain(file):
+    """Whether SQLite alone reads the points."""
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        try:
+            return db.execute("SELECT count(*) FROM simulation_metrics").fetchone()[0] > 0
+        except sqlite3.OperationalError:
+            return False
 
 
 def infos(file):
@@ -108,7 +124,8 @@ def check_mlflow(client, experiment, file):
                     assert bits(db.metric(run.info.run_id, name)[-1][1]) == bits(value)
 
 
-def test_mlflow_is_imported_as_mlflow_reads_it(mlflow_store, tmp_path):
+@pytest.mark.parametrize("compact", [False, True])
+def test_mlflow_is_imported_as_mlflow_reads_it(mlflow_store, tmp_path, compact):
     client, experiment, source = mlflow_store
     write_mlflow(client, experiment)
     file = tmp_path / "runs.db"
@@ -116,12 +133,13 @@ def test_mlflow_is_imported_as_mlflow_reads_it(mlflow_store, tmp_path):
     dry = siltstone.import_(source, "mlflow", dry_run=True)
     assert len(dry.imported) == 4
     assert not file.exists()
-    report = siltstone.import_(source, "mlflow", file)
+    report = siltstone.import_(source, "mlflow", file, compact=compact)
     assert report.skipped == []
     assert sorted(report.imported) == sorted(dry.imported)
     assert report.found == dry.found
     check_mlflow(client, experiment, file)
-    again = siltstone.import_(source, "mlflow", file)
+    assert is_plain(file) is not compact
+    again = siltstone.import_(source, "mlflow", file, compact=compact)
     assert (len(again.unchanged), again.rows, again.imported) == (4, 0, [])
 
 
@@ -201,7 +219,7 @@ def check_tensorboard(logs, file):
         run, events = str(folder.relative_to(logs)), accumulated(folder)
         wanted = []
         for tag in events.Tags()["scalars"]:
-            wanted += [(tag, e.step, bits(e.value), round(e.wall_time * 1000)) for e in events.Scalars(tag)]
+            wanted += [(tag, e.step, bits(e.value), nearest_ms(e.wall_time)) for e in events.Scalars(tag)]
         assert points(file, run) == sorted(wanted)
         with ExperimentDatabase(file, read_only=True) as db:
             for tag in events.Tags()["histograms"]:
@@ -222,15 +240,17 @@ def check_tensorboard(logs, file):
                     assert [row["text"] for row in rows if (row["name"], row["step"]) == (tag, event.step)] == texts
 
 
-def test_tensorboard_is_imported_as_tensorboard_reads_it(tmp_path):
+@pytest.mark.parametrize("compact", [False, True])
+def test_tensorboard_is_imported_as_tensorboard_reads_it(tmp_path, compact):
     logs, file = tmp_path / "logs", tmp_path / "runs.db"
     write_tensorboard(logs)
     assert import_detect(logs) == "tensorboard"
     copy = tmp_path / "copy"
     copy.write_bytes(next(logs.rglob("*tfevents*")).read_bytes())
     assert import_detect(copy) == "tensorboard"
-    report = siltstone.import_(logs, "tensorboard", file)
+    report = siltstone.import_(logs, "tensorboard", file, compact=compact)
     assert report.skipped == [] and report.notes == []
+    assert is_plain(file) is not compact
     assert report.found["texts"] == 2 and report.found["arrays"] == 2
     check_tensorboard(logs, file)
     tuned = infos(file)["tuned/one"]
@@ -259,7 +279,7 @@ def test_a_file_of_tensorboard_that_is_still_written_is_continued(tmp_path):
     writer.close()
     siltstone.import_(logs, "tensorboard", file)
     events = accumulated(logs)
-    wanted = [("loss", e.step, bits(e.value), round(e.wall_time * 1000)) for e in events.Scalars("loss")]
+    wanted = [("loss", e.step, bits(e.value), nearest_ms(e.wall_time)) for e in events.Scalars("loss")]
     assert points(file, "logs") == sorted(wanted)
 
 

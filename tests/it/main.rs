@@ -89,6 +89,7 @@ mod ticks_hard;
 mod ticks_life;
 mod ticks_model;
 mod ticks_outline;
+mod ticks_told;
 mod tidy;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod torture;

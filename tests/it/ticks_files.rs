@@ -11,28 +11,28 @@ use siltstone::Error;
 use siltstone::table::{Batches, WriteOptions};
 use siltstone::ticks::{
     EpochUnit, ImportOptions, ImportReport, QuoteColumns, QuoteFormat, QuoteOptions,
-    RetentionPolicy, ShownTwice, TickStore, TickStoreConfig, Ticks, import,
+    RetentionPolicy, TickStore, TickStoreConfig, Ticks, import,
 };
 
 /// A folder with files, and one of ticks.
-struct World(tempfile::TempDir);
+pub(crate) struct World(tempfile::TempDir);
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         World(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::write(&path, content).unwrap();
         path
     }
 
-    fn ticks(&self) -> PathBuf {
+    pub(crate) fn ticks(&self) -> PathBuf {
         self.0.path().join("ticks")
     }
 
-    fn try_import(
+    pub(crate) fn try_import(
         &self,
         files: &[PathBuf],
         quotes: QuoteOptions,
@@ -42,18 +42,23 @@ impl World {
         import(&options, &mut |_, _| Ok(()))
     }
 
-    fn import(&self, file: &Path, quotes: QuoteOptions) -> ImportReport {
+    pub(crate) fn import(&self, file: &Path, quotes: QuoteOptions) -> ImportReport {
         self.try_import(&[file.to_owned()], quotes).unwrap()
     }
 
     /// Why a file was skipped. Nothing of it is there.
-    fn refusal(&self, name: &str, content: impl AsRef<[u8]>, quotes: QuoteOptions) -> String {
+    pub(crate) fn refusal(
+        &self,
+        name: &str,
+        content: impl AsRef<[u8]>,
+        quotes: QuoteOptions,
+    ) -> String {
         let report = self.import(&self.file(name, content), quotes);
         assert_eq!((report.files_done, report.ticks_migrated, report.skipped.len()), (0, 0, 1));
         report.skipped[0].to_string()
     }
 
-    fn read(&self, symbol: &str) -> Ticks {
+    pub(crate) fn read(&self, symbol: &str) -> Ticks {
         let config =
             TickStoreConfig { sqlite_base_path: self.ticks(), ..TickStoreConfig::production("b") };
         let store = TickStore::new(config).unwrap();
@@ -61,15 +66,15 @@ impl World {
     }
 }
 
-fn symbol(symbol: &str) -> QuoteOptions {
+pub(crate) fn symbol(symbol: &str) -> QuoteOptions {
     QuoteOptions { symbol: Some(symbol.into()), ..QuoteOptions::default() }
 }
 
-fn of(columns: &str) -> QuoteOptions {
+pub(crate) fn of(columns: &str) -> QuoteOptions {
     QuoteOptions { columns: Some(columns.parse().unwrap()), ..symbol("X") }
 }
 
-fn ns(time: &str) -> i64 {
+pub(crate) fn ns(time: &str) -> i64 {
     time.parse::<jiff::Timestamp>().unwrap().as_nanosecond() as i64
 }
 
@@ -146,39 +151,6 @@ fn files_of_known_formats_are_recognised() {
 const MT5: &str = "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>\n\
     2024.03.01\t00:00:00.060\t1.08210\t1.08222\t\t\t6\n2024.03.01\t00:00:00.403\t1.08211\t\t\t\t2\n\
     2024.03.01\t00:00:00.500\t\t1.08230\t\t\t4\n";
-
-/// Goal: prices with decimal commas are read if told, and a line says how else; a time that clocks show twice is the one that is
-/// told, and else skipped with the option that decides it.
-#[test]
-fn a_comma_and_a_second_hour_are_read_if_told() {
-    let world = World::new();
-    let text = "t;b;a\n2024-10-27 02:30:00;1,25;1,5\n2024-10-27 12:00:00;1,5;2\n2024-10-27 12:00:01;1.5;2\n";
-    let path = world.file("c.csv", text);
-    let told = QuoteOptions { time_zone: Some("Europe/Berlin".into()), ..of("time=t,bid=b,ask=a") };
-    let plain = world.import(&path, told.clone());
-    assert_eq!((plain.ticks_migrated, plain.ticks_bad), (1, 2));
-    let why = plain.skipped[0].to_string();
-    assert!(why.contains("got \"1,5\" (--decimal , reads it)"), "{why}");
-    let commas = QuoteOptions { decimal: Some(','), ..told };
-    let report = world.import(&path, commas.clone());
-    assert_eq!((report.ticks_migrated, report.ticks_bad), (1, 2));
-    let why = report.skipped[0].to_string();
-    assert!(why.contains("(of two, --ambiguous says which)"), "{why}");
-    assert!(
-        why.contains("a number without a point (its decimal mark is a comma), got \"1.5\""),
-        "{why}"
-    );
-    for (ambiguous, hour) in [(ShownTwice::Earliest, "00"), (ShownTwice::Latest, "01")] {
-        let world = World::new();
-        let path = world.file("c.csv", text);
-        world.import(&path, QuoteOptions { ambiguous, ..commas.clone() });
-        let ticks = world.read("X");
-        assert_eq!(ticks.time_ns[0], ns(&format!("2024-10-27T{hour}:30:00Z")));
-        assert_eq!((ticks.bid, ticks.ask), (vec![1.25, 1.5], vec![1.5, 2.0]));
-    }
-    let wrong = world.try_import(&[path], QuoteOptions { decimal: Some(';'), ..commas });
-    assert!(wrong.unwrap_err().to_string().contains("(--decimal)"));
-}
 
 /// Goal: a side that did not change is carried only if told; else the line is named, and imported by a second import that is told.
 #[test]

@@ -117,7 +117,7 @@ fn events_of_every_kind_are_imported() {
     let data = [
         begin(),
         event(1.7e9 + 0.25, 0, &[scalar("loss", 0.5), scalar("acc", f32::NAN)]),
-        event(1.7e9 + 1.0, 1, &[scalar("loss", f32::NEG_INFINITY)]),
+        event(1.7e9 + 1.000_499_6, 1, &[scalar("loss", f32::NEG_INFINITY)]),
         // The second form: a tensor of no dimension, the plugin in the first event alone.
         event(
             1.7e9,

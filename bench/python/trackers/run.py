@@ -31,6 +31,7 @@ def arguments():
     # It lists all runs first: of a few the ratio is no measure.
     parser.add_argument("--read", type=int, help="runs of which MLflow's client reads the points, to try the script")
     parser.add_argument("--repeat", type=int, default=5, help="times that each import is run")
+    parser.add_argument("--only", choices=("tensorboard", "folder", "database"), help="one source alone")
     parser.add_argument("--scalars", type=int, default=1_000_000, help="scalars of TensorBoard")
     parser.add_argument("--name", default="trackers-python", help="kept as RESULTS/<date>-NAME.json")
     parser.add_argument("--results", type=Path, default=HERE.parent.parent / "results")
@@ -109,12 +110,15 @@ def main():
         record = {"machine": machine.facts(folder), "runs": options.runs, "points": options.points}
         for package in ("sqlalchemy", "tensorboard", "tensorboardX"):
             record["machine"]["packages"][package] = machine.version_of(package)
-        child("fill_events", folder, options.scalars)
-        record["tensorboard"] = measured(
-            options, "tensorboard", folder / "logs", lambda: child("read_events", folder)
-        )
-        told("TensorBoard", record["tensorboard"])
+        if options.only in (None, "tensorboard"):
+            child("fill_events", folder, options.scalars)
+            record["tensorboard"] = measured(
+                options, "tensorboard", folder / "logs", lambda: child("read_events", folder)
+            )
+            told("TensorBoard", record["tensorboard"])
         for kind, source in (("folder", "mlruns"), ("database", "mlflow.db")):
+            if options.only not in (None, kind):
+                continue
             child(f"fill_{kind}", folder, options.runs, options.points)
             record[kind] = measured(
                 options,

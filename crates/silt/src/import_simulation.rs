@@ -83,7 +83,7 @@ pub(crate) struct States {
     target: Target,
 }
 
-/// Import SUMO's floating car data: fcd output as XML or CSV (also .gz, .zst), or Parquet
+/// Import SUMO's floating car data (fcd): XML, CSV (also .gz, .zst) or Parquet
 ///
 /// A timestep becomes one update; vehicles, persons and containers are groups. Their ids are texts: they get numbers and stay
 /// as the attribute name. Who leaves becomes undefined. In CSV and Parquet that SUMO writes itself persons stand among the

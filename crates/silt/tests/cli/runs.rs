@@ -258,6 +258,37 @@ fn an_agentfarm_database_is_imported() {
     assert_eq!(final_agents[2]["total_agents"], json!(5.0));
 }
 
+/// Goal: runs are imported as rows, which SQLite alone reads, or into blocks if that is asked for; what they say is the same.
+#[test]
+fn runs_are_imported_as_rows_or_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let run = here.join("mlruns/0/a1");
+    std::fs::create_dir_all(run.join("metrics")).unwrap();
+    for (name, text) in [
+        ("../meta.yaml", "experiment_id: '0'\nname: Default\n"),
+        ("meta.yaml", "run_id: a1\nstatus: 3\nstart_time: 0\nend_time: 5\n"),
+        ("metrics/loss", "1 0.5 0\n2 0.25 1\n"),
+    ] {
+        std::fs::write(run.join(name), text).unwrap();
+    }
+    let asked =
+        |file: &str, sql: &str| silt_with(here, &format!("query {file} --format csv"), sql).ok();
+    for (words, file, blocks) in [("", "rows.db", 0), ("--compact", "blocks.db", 1)] {
+        let said = silt(here, &format!("import mlflow mlruns -o {file} {words}")).ok();
+        assert!(said.contains("1 run imported, 0 continued, 0 unchanged; 2 records"), "{said}");
+        let points =
+            asked(file, "SELECT step_number, name, value, time_ms FROM simulation_metrics");
+        assert_eq!(points, "step_number,name,value,time_ms\n0,loss,0.5,1\n1,loss,0.25,2\n");
+        let found = asked(file, "SELECT count(*) FROM record_block");
+        assert_eq!(found, format!("count(*)\n{blocks}\n"));
+    }
+    let again = silt(here, "import mlflow mlruns -o rows.db --compact").ok();
+    assert!(again.contains("0 continued, 1 unchanged; 0 records"), "{again}");
+    let left = asked("rows.db", "SELECT count(*) FROM simulation_metrics_rows");
+    assert_eq!(left, "count(*)\n0\n");
+}
+
 /// Goal: runs that have names show them beside their ids.
 #[test]
 fn names_of_runs_are_listed() {

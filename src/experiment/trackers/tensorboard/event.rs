@@ -43,12 +43,13 @@ impl Events {
                 _ => {}
             }
         }
-        let us = (wall_s * 1e6).round();
-        let us = (wall_s > 0.0 && us < 9e18).then_some(us as i64);
+        // Each rounded once: the nearest ms is not always that of the nearest µs.
+        let nearest = |unit: f64| (wall_s * unit).round() as i64;
+        let is_time = wall_s > 0.0 && wall_s < 9e12;
         if self.run.start_us.is_none() {
-            self.run.start_us = us;
+            self.run.start_us = is_time.then(|| nearest(1e6));
         }
-        let at = At { step, time_ms: us.map(|us| (us + 500).div_euclid(1_000)) };
+        let at = At { step, time_ms: is_time.then(|| nearest(1e3)) };
         // The whole of it is looked at before any of it is taken.
         let Some(summary) = summary else { return Some(()) };
         if Fields(summary).any(|field| field.is_none()) {
