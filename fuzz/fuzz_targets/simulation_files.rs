@@ -30,6 +30,7 @@ fn options(format: u8) -> FileOptions {
             columns: vec![],
             missing: Some(Missing::Clear),
             decimal: None,
+            thousands: None,
             separator: None,
         }),
         dataset: "d".into(),

@@ -34,6 +34,15 @@ _LIBRARIES = tuple(
     )
 )
 
+
+def mark(**given: str | None) -> str | None:
+    """Refuse what is no single character, by its name."""
+    ((name, value),) = given.items()
+    if value is not None and not (isinstance(value, str) and len(value) == 1):
+        raise InvalidTypeError(f"{name}: expected one character, got {value!r}")
+    return value
+
+
 _WORDS = {
     "str": "a text",
     "int": "an integer",

@@ -20,7 +20,7 @@ import numpy as np
 from siltstone import _siltstone
 from siltstone._handle import StoreHandle, end_at_exit, failure, forget
 from siltstone._run_values import LONGEST, TEXTS, Values, plain
-from siltstone.errors import ExistsError, InvalidError, NotFoundError
+from siltstone.errors import ExistsError, InvalidError, InvalidTypeError, NotFoundError
 from siltstone.experiment import (
     DataLoggingConfig,
     ExperimentDatabase,
@@ -283,14 +283,21 @@ class Run(StoreHandle):
         status : str
             What it is without an error.
         exit_code : int, optional
-            Of the program: another than 0 is an error, if none is given.
+            Of the program: another than 0 is an error, if none is given, whatever the ``status``.
+
+        Raises
+        ------
+        InvalidTypeError
+            For an ``exit_code`` that is no integer. The run goes on.
         """
+        if isinstance(exit_code, bool) or not isinstance(exit_code, (int, type(None))):
+            raise InvalidTypeError(f"exit_code: expected an integer, got {exit_code!r}")
         if self._is_finished:
             return
-        if exit_code and error is None:
-            error = f"exit code {exit_code}"
         if isinstance(error, SystemExit) and error.code in (None, 0):
             error = None
+        if exit_code and error is None:
+            error = f"exit code {exit_code}"
         if isinstance(error, BaseException):
             error = failure(error)
         if error is None:

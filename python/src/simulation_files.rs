@@ -12,7 +12,7 @@ use crate::database::into_file;
 use crate::enter::Enter;
 use crate::errors::to_py;
 
-/// Time, id, attribute of a wide table, group, columns, what is missing, separator and decimal mark.
+/// Time, id, attribute of a wide table, group, columns, what is missing, separator, decimal mark and that of thousands.
 type States = (
     String,
     Option<String>,
@@ -20,11 +20,11 @@ type States = (
     String,
     Vec<String>,
     Option<String>,
-    [Option<char>; 2],
+    [Option<char>; 3],
 );
 
 fn states_options(words: States) -> Result<StatesOptions> {
-    let (time, id, wide, group, columns, missing, [separator, decimal]) = words;
+    let (time, id, wide, group, columns, missing, [separator, decimal, thousands]) = words;
     let layout = match (id, wide) {
         (Some(id), None) => Layout::Long(id),
         (None, Some(attribute)) => Layout::Wide(attribute),
@@ -35,7 +35,7 @@ fn states_options(words: States) -> Result<StatesOptions> {
         }
     };
     let missing = missing.map(|missing| missing.parse()).transpose()?;
-    Ok(StatesOptions { time, layout, group, columns, missing, separator, decimal })
+    Ok(StatesOptions { time, layout, group, columns, missing, separator, decimal, thousands })
 }
 
 fn format_of((kind, states): (String, Option<States>)) -> Result<FileFormat> {

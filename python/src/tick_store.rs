@@ -439,19 +439,25 @@ pub(crate) fn ticks_doctor(py: Python<'_>, base: PathBuf) -> PyResult<String> {
     py.enter_abandonable(move || to_json(&ticks::doctor(base)?))
 }
 
-/// How files of quotes are read, as Python has it: format, columns, symbol, lp, zone and its times that are shown twice, unit, form of times, separator and decimal mark, carry, finished.
+/// How files of quotes are read, as Python has it: format, columns, symbol, lp, zone and its times that are shown twice, unit, form of times, separator, decimal mark and that of thousands, carry, finished.
 type QuoteWords = (
     [Option<String>; 4],
     (Option<String>, String),
     Option<String>,
     Option<String>,
-    [Option<char>; 2],
+    [Option<char>; 3],
     [bool; 2],
 );
 
 fn quote_options(words: QuoteWords) -> siltstone::Result<QuoteOptions> {
-    let (names, (time_zone, ambiguous), unit, time_format, [separator, decimal], [carry, finished]) =
-        words;
+    let (
+        names,
+        (time_zone, ambiguous),
+        unit,
+        time_format,
+        [separator, decimal, thousands],
+        [carry, finished],
+    ) = words;
     let [format, columns, symbol, lp] = names;
     Ok(QuoteOptions {
         format: format.map(|name| name.parse()).transpose()?,
@@ -464,6 +470,7 @@ fn quote_options(words: QuoteWords) -> siltstone::Result<QuoteOptions> {
         time_format,
         separator,
         decimal,
+        thousands,
         carry,
         finished,
     })

@@ -468,8 +468,13 @@ def test_an_exit_code_says_how_a_run_ended(path):
     for code in (0, None, 3):
         siltstone.init(path, id=f"code {code}").finish(exit_code=code)
     siltstone.init(path, id="both").finish("too cold", exit_code=3)
+    siltstone.init(path, id="exit").finish(SystemExit(0), exit_code=4)
     ended = [(one.status, one.error) for one in runs(path)]
-    assert ended == [("completed", None), ("completed", None), ("failed", "exit code 3"), ("failed", "too cold")]
+    assert ended == [("completed", None), ("completed", None), ("failed", "exit code 3"), ("failed", "too cold"), ("failed", "exit code 4")]
+    with siltstone.init(path, id="wrong") as run:
+        for code in ("0", True, 1.5):
+            with pytest.raises(InvalidTypeError, match="exit_code: expected an integer"):
+                run.finish(exit_code=code)
 
 
 def test_a_decorator_refuses_what_has_not_run_when_it_returns(path):

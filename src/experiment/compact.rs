@@ -8,7 +8,8 @@ use super::database::{prepare, simulation};
 use super::record_table::{self, RecordTable, order, row_table};
 use super::schema::Shape;
 use super::stored::{
-    BlockRef, StoredRows, Wanted, block_types, blocks, damaged, each_of_row_table, read_block,
+    BlockRef, StoredColumn, StoredRows, Wanted, block_types, blocks, damaged, each_of_row_table,
+    read_block,
 };
 use crate::array::block::{self, Effort, version_1};
 use crate::error::Result;
@@ -193,9 +194,13 @@ pub(super) fn insert_blocks(
     tx: &WriteTx<'_>,
     simulation: i64,
     table: &RecordTable,
-    rows: StoredRows,
+    columns: &[StoredColumn<'_>],
+    order: &[(i64, i64, usize)],
 ) -> Result<()> {
-    pack_rows(rows, &mut |block| block.insert(tx, simulation, table))?;
+    for part in order.chunks(BLOCK_ROWS) {
+        let rows = StoredRows::gather(columns, part);
+        pack_rows(rows, &mut |block| block.insert(tx, simulation, table))?;
+    }
     tx.fit_names(&super::STORE)?;
     Ok(())
 }

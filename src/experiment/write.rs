@@ -5,7 +5,7 @@ use super::id::check_step;
 use super::names::Names;
 use super::record_table::{self, RecordTable, row_table};
 use super::schema::Shape;
-use super::stored::{StoredColumn, StoredRows, blocks, insert_rows};
+use super::stored::{StoredColumn, blocks, insert_rows};
 use super::summary::Summary;
 use super::{builtin, compact};
 use crate::error::Result;
@@ -168,7 +168,7 @@ pub(super) fn insert(
         .collect();
     match form {
         Form::Blocks if summary.rows == 0 && table.schema.can_compact() => {
-            compact::insert_blocks(tx, simulation, table, StoredRows::gather(&columns, &order))?;
+            compact::insert_blocks(tx, simulation, table, &columns, &order)?;
         }
         _ => insert_rows(tx, simulation, table, &columns, &order)?,
     }

@@ -17,12 +17,12 @@
 
 mod batches;
 mod cell;
-pub(crate) mod decimal;
 pub(crate) mod delimited;
 mod file_name;
 mod format;
 #[cfg(feature = "lake")]
 mod json_rows;
+pub(crate) mod marks;
 #[cfg(feature = "lake")]
 mod published;
 mod read;

@@ -75,6 +75,7 @@ mod series_tree;
 mod shared;
 mod simulation_files;
 mod simulation_sumo;
+mod simulation_texts;
 mod simulation_writes;
 mod sql_functions;
 mod sqlite_extension;

@@ -80,7 +80,7 @@ impl World {
     }
 }
 
-fn states(layout: Layout) -> StatesOptions {
+pub(crate) fn states(layout: Layout) -> StatesOptions {
     StatesOptions {
         time: "t".into(),
         layout,
@@ -89,10 +89,11 @@ fn states(layout: Layout) -> StatesOptions {
         missing: None,
         separator: None,
         decimal: None,
+        thousands: None,
     }
 }
 
-fn long(missing: Option<Missing>) -> FileOptions {
+pub(crate) fn long(missing: Option<Missing>) -> FileOptions {
     let states = StatesOptions { missing, ..states(Layout::Long("car".into())) };
     let dataset = "traffic".into();
     FileOptions { format: FileFormat::States(states), dataset, ..FileOptions::epanet() }
@@ -102,44 +103,6 @@ fn wide(missing: Option<Missing>) -> FileOptions {
     let states = StatesOptions { missing, ..states(Layout::Wide("speed".into())) };
     let dataset = "traffic".into();
     FileOptions { format: FileFormat::States(states), dataset, ..FileOptions::epanet() }
-}
-
-/// Goal: numbers with decimal commas are no texts in silence: the mark is asked for, and what is told is done.
-#[test]
-fn a_decimal_comma_is_asked_for() {
-    let world = World::new();
-    let of = |decimal| {
-        let missing = Some(Missing::Keep);
-        let states = StatesOptions { decimal, missing, ..states(Layout::Long("car".into())) };
-        let (format, time_unit) = (FileFormat::States(states), Some(0.5));
-        FileOptions { format, time_unit, dataset: "traffic".into(), ..FileOptions::epanet() }
-    };
-    let short = "t;car;speed\n0;a;1,5\n0;b;2\n";
-    let refused = world.refusal("asked.csv", short, &of(None));
-    let expected =
-        "the decimal mark of its numbers: --decimal , for these, or --decimal . for texts";
-    assert!(
-        refused.contains(expected) && refused.contains("commas in those of \"speed\""),
-        "{refused}"
-    );
-    assert!(world.refusal("asked.csv", short, &of(Some('x'))).contains("(--decimal)"));
-    let text =
-        "t;car;speed;note\n0,0;a;1,5;1.5\n0,0;b;2;x, y\n0,5;a;,25;31.12.2024\n0,5;b;1.234,5;z\n";
-    let report = world.try_import(&world.file("cars.csv", text), &of(Some(','))).unwrap();
-    assert!(report.taken_for.starts_with("text with ';' between fields and decimal commas: "));
-    assert_eq!((report.rows, report.rows_skipped), (2, 2), "{:?}", report.skipped);
-    let why = report.skipped[0].to_string();
-    assert!(why.contains("note: expected a number without a point"), "{why}");
-    assert!(why.contains("speed: expected a number without a point"), "{why}");
-    assert_eq!(world.floats("cars", "speed", 1), [Some(2.0), Some(0.25)]);
-    assert_eq!(
-        world.texts("cars", "note", 1),
-        ["x, y", "31.12.2024"].map(|text| Some(text.into()))
-    );
-    // Texts, if that is what they are.
-    let world = World::new();
-    world.import(&world.file("texts.csv", short), &of(Some('.')));
-    assert_eq!(world.texts("cars", "speed", 0)[0].as_deref(), Some("1,5"));
 }
 
 /// Goal: a long table becomes an update a time, texts that name entities get numbers and stay, each column has the narrowest

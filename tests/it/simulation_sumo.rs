@@ -198,3 +198,17 @@ fn hostile_xml_is_refused() {
     let report = world.try_import(&world.file("fcd.xml", text), &FileOptions::sumo()).unwrap();
     assert_eq!((report.rows, report.rows_skipped), (1, 3), "{report:?}");
 }
+
+/// Goal: a file all of whose rows are bad, which shows only by the types of its columns, leaves nothing in the file.
+#[test]
+fn a_file_of_bad_rows_stores_nothing() {
+    let world = World::new();
+    let text = "timestep_time;vehicle_id;vehicle_speed\n0.00;a;1,5\n1.00;a;2,5\n";
+    let refused = world.refusal("fcd.csv", text, &FileOptions::sumo());
+    assert!(
+        refused.contains("rows that can be read, got row 2: \"1,5\" among values"),
+        "{refused}"
+    );
+    world.import(&world.file("fcd.csv", text.replace(',', ".")), &FileOptions::sumo());
+    assert_eq!(world.floats("vehicles", "speed", 1000), [Some(2.5)]);
+}

@@ -67,9 +67,13 @@ pub(crate) struct States {
     #[arg(long, value_name = "CHAR")]
     separator: Option<char>,
 
-    /// Decimal mark: . or , (default: a point; where numbers have commas it must be said)
+    /// Decimal mark: . or , (default: a point; must be said where numbers may have others)
     #[arg(long, value_name = "CHAR")]
     decimal: Option<char>,
+
+    /// Mark between thousands (default: none)
+    #[arg(long, value_name = "CHAR")]
+    thousands: Option<char>,
 
     /// What a timestamp counts, in the unit of the table's times: 0.001 makes milliseconds of seconds
     #[arg(long, value_name = "NUMBER")]
@@ -186,6 +190,7 @@ pub(crate) fn states(args: &States, console: &mut Console) -> Outcome {
         missing: args.missing,
         separator: args.separator,
         decimal: args.decimal,
+        thousands: args.thousands,
     };
     let options = FileOptions {
         format: FileFormat::States(states),

@@ -17,7 +17,7 @@ use crate::{human, interrupt};
 /// What the target has with the same content stays unchanged, so that the same command resumes an interrupted
 /// merge. What the target has with another content stays as it is there: each such
 /// update is skipped and named on stderr, as is a source that cannot be read, and the exit code is 3 then.
-/// The sources are not changed.
+/// The sources are not changed. Simulations of experiments come as rows, also those that a source has compacted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   silt merge part-1.db part-2.db -o run.db

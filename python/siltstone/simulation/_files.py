@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from siltstone import _siltstone
+from siltstone._arguments import mark
 from siltstone._reports import FileReport, ImportReport, skipped_reports
 from siltstone.simulation._attributes import schema_json
 from siltstone.simulation._database import json_report
@@ -69,6 +70,7 @@ def import_states(
     missing: str | None = None,
     separator: str | None = None,
     decimal: str | None = None,
+    thousands: str | None = None,
     iteration: int = 0,
     time_unit: float | None = None,
     finished: bool = False,
@@ -107,7 +109,9 @@ def import_states(
     separator : str, optional
         Between fields; found in the first line unless given.
     decimal : {".", ","}, optional
-        The decimal mark of a text; it must be said where numbers have commas.
+        The decimal mark of a text; it must be said where numbers may have others than a point.
+    thousands : str, optional
+        The mark between thousands.
     time_unit : float, optional
         What a timestamp counts, in the unit of the table's times: 0.001 makes milliseconds of seconds.
     finished : bool
@@ -136,7 +140,8 @@ def import_states(
     ...     db.state_at("traffic", "cars", 1)["speed"]["data"]
     array([3. , 2.5])
     """
-    states = (time, id, wide, group, list(columns), missing, [separator, decimal])
+    marks = [mark(separator=separator), mark(decimal=decimal), mark(thousands=thousands)]
+    states = (time, id, wide, group, list(columns), missing, marks)
     format = ("states", states)
     return _report(
         _siltstone.simulation_import(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 
 from siltstone import _siltstone
+from siltstone._arguments import mark
 from siltstone.errors import InvalidError
 from siltstone.ticks._reports import DoctorReport, TickImportReport, doctor_report, import_report
 
@@ -86,6 +87,7 @@ def import_quotes(
     time_format: str | None = None,
     separator: str | None = None,
     decimal: str | None = None,
+    thousands: str | None = None,
     carry: bool = False,
     finished: bool = False,
     batch_size: int = 1_000,
@@ -128,6 +130,8 @@ def import_quotes(
         Between fields; found in the first line unless given.
     decimal : {".", ","}, optional
         The decimal mark of prices in text; a point unless given.
+    thousands : str, optional
+        The mark between the thousands of prices.
     carry : bool
         Whether an empty bid or ask is the last one. Without it such a line is skipped, and named.
     finished : bool
@@ -155,11 +159,12 @@ def import_quotes(
     paths = [files] if isinstance(files, (str, os.PathLike)) else list(files)
     if not paths:
         raise InvalidError("files: expected some, got none")
+    marks = [mark(separator=separator), mark(decimal=decimal), mark(thousands=thousands)]
     named = None if columns is None else ",".join(f"{what}={column}" for what, column in columns.items())
     return import_report(
         _siltstone.ticks_import(
             ("", output_dir),
-            (paths, ([format, named, symbol, lp], (tz, ambiguous), time_unit, time_format, [separator, decimal], [carry, finished])),
+            (paths, ([format, named, symbol, lp], (tz, ambiguous), time_unit, time_format, marks, [carry, finished])),
             (batch_size, threads, compact_after_days),
             dry_run,
             (duplicates, duplicate_key_ns),

@@ -401,9 +401,10 @@ fn one(
     match target {
         None => report.imported.push(id),
         Some(target) => {
+            run.sort();
             let compact = options.compact && run.is_over();
             let (options, file) = (options.clone(), target.path().display().to_string());
-            let done = target.write(move |tx| put::put(tx, &options, &mut run, &file))?;
+            let done = target.write(move |tx| put::put(tx, &options, &run, &file))?;
             report.rows += done.rows;
             for what in done.changed {
                 match report.changed.iter_mut().find(|(known, _)| known == what) {

@@ -1,5 +1,6 @@
 //! A run into the file: compared with what is there, in the transaction of the caller.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow_array::cast::AsArray;
@@ -63,16 +64,11 @@ pub(super) struct Done {
     pub(super) conflicts: Conflicts,
 }
 
-/// Brings a run into the file. What the file has of it and the tracker has not stays.
+/// Brings a run, whose points are [sorted](Run::sort), into the file. What the file has of it and the tracker has not stays.
 ///
 /// # Errors
 /// [`Error::Exists`] if a simulation of its id did not come from there: it stays as it is.
-pub(super) fn put(
-    tx: &mut WriteTx<'_>,
-    options: &Options,
-    run: &mut Run,
-    file: &str,
-) -> Result<Done> {
+pub(super) fn put(tx: &mut WriteTx<'_>, options: &Options, run: &Run, file: &str) -> Result<Done> {
     prepare(tx)?;
     let kind = options.kind;
     let form = match options.compact && run.is_over() {
@@ -81,12 +77,10 @@ pub(super) fn put(
     };
     let mut conflicts = Conflicts::default();
     let (id, put, changed) = head(tx, kind, run, (file, &mut conflicts))?;
-    let mut points = std::mem::take(&mut run.points);
-    points.sort_by_key(|point| (point.name, point.step)); // stable: the last of equals came last
-    let run = &*run;
-    if put != Put::Imported {
-        points = new_points(&points, &stored_points(tx, id, run)?, (kind, run), &mut conflicts);
-    }
+    let points: Cow<'_, [Point]> = match put {
+        Put::Imported => (&run.points).into(),
+        _ => new_points(&stored_points(tx, id, run)?, (kind, run), &mut conflicts).into(),
+    };
     let (last, others) = split(points);
     let mut rows = metrics(tx, (id, form), run, &last)?;
     let others: Vec<_> = others.iter().map(|point| point_row(run, point)).collect();
@@ -282,9 +276,14 @@ fn stored_head(tx: &WriteTx<'_>, id: i64) -> Result<Head> {
 
 /// The points that `simulation_metrics` has room for, of sorted ones the last of each name and step; and the others, those of
 /// a step below 0 among them.
-fn split(points: Vec<Point>) -> (Vec<Point>, Vec<Point>) {
+fn split(points: Cow<'_, [Point]>) -> (Cow<'_, [Point]>, Vec<Point>) {
+    let key = |point: &Point| (point.name, point.step);
+    let is_last = |pair: &[Point]| key(&pair[0]) < key(&pair[1]);
+    if points.iter().all(|point| point.step >= 0) && points.windows(2).all(is_last) {
+        return (points, Vec::new());
+    }
     let (mut last, mut others): (Vec<Point>, _) = (Vec::with_capacity(points.len()), Vec::new());
-    for point in points {
+    for point in points.iter().copied() {
         match last.last_mut() {
             _ if point.step < 0 => others.push(point),
             Some(before) if (before.name, before.step) == (point.name, point.step) => {
@@ -293,7 +292,7 @@ fn split(points: Vec<Point>) -> (Vec<Point>, Vec<Point>) {
             _ => last.push(point),
         }
     }
-    (last, others)
+    (last.into(), others)
 }
 
 /// The points that the file has of a run, of all names that the source has, by name and step.
@@ -336,12 +335,7 @@ fn stored_points(tx: &WriteTx<'_>, id: i64, run: &Run) -> Result<Vec<Point>> {
 
 /// Of sorted points those of the names and steps at which the source has all that the file has, and more. Where the file has
 /// something that the source has otherwise, that is a conflict.
-fn new_points(
-    points: &[Point],
-    there: &[Point],
-    (kind, run): (Kind, &Run),
-    conflicts: &mut Conflicts,
-) -> Vec<Point> {
+fn new_points(there: &[Point], (kind, run): (Kind, &Run), conflicts: &mut Conflicts) -> Vec<Point> {
     let bits = |value: f64| match kind {
         // Its database has neither the infinities nor the -0.0 of a folder that was migrated into it.
         Kind::Mlflow => (value.clamp(f64::MIN, f64::MAX) + 0.0).to_bits(),
@@ -354,7 +348,7 @@ fn new_points(
         values
     };
     let mut kept = Vec::new();
-    for own in points.chunk_by(|a, b| key(a) == key(b)) {
+    for own in run.points.chunk_by(|a, b| key(a) == key(b)) {
         let stored = &there[there.partition_point(|point| key(point) < key(&own[0]))..];
         let stored = &stored[..stored.partition_point(|point| key(point) == key(&own[0]))];
         let (old, new) = (sorted(stored), sorted(own));

@@ -174,9 +174,14 @@ impl Run {
         }
     }
 
+    /// Sorts its points by name and step.
+    pub(super) fn sort(&mut self) {
+        self.points.sort_by_key(|point| (point.name, point.step)); // stable: the last of equals came last
+    }
+
     /// Whether nothing more is logged to it, as far as its tracker says.
     pub(super) fn is_over(&self) -> bool {
-        self.status != "running"
+        !matches!(self.status, "running" | "pending")
     }
 
     /// Puts a text in front of its id, and of its parent's.

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::profile::{Profile, boolean, entity};
 use super::rows::{
-    Bad, Cell, Clock, Columns, Found, NoTime, Row, Source, Type, What, float, integer, short,
+    Bad, Cell, Clock, Columns, Found, NoTime, Row, Source, Type, What, float, integer,
+    marked_integer, short,
 };
 use super::{FileOptions, Missing};
 use crate::array::{Array, DType};
 use crate::error::Result;
 use crate::simulation::database::SimulationDatabase;
 use crate::simulation::update::{Attribute, CLEARED, GIVEN, Group, NOT_GIVEN, Update, is_sentinel};
+use crate::table::marks::Marks;
 
 /// Gathers rows until their time is over.
 pub(super) struct Builder {
@@ -64,6 +66,11 @@ impl Builder {
         })
     }
 
+    /// The type that a column gets; `None` if it has no value.
+    pub(super) fn dtype(&self, group: usize, column: usize) -> Option<Type> {
+        Some(self.groups.get(group)?.columns.get(column)?.as_ref()?.1)
+    }
+
     /// The rows that were taken.
     pub(super) fn rows(&self) -> u64 {
         self.rows
@@ -115,7 +122,7 @@ impl Builder {
         let known = group.columns.iter().map(|column| column.as_ref().map(|column| column.1));
         let cells = row.cells.iter().copied().chain(std::iter::repeat(Cell::Missing));
         for (known, cell) in known.clone().zip(cells.clone()) {
-            if known.is_some_and(|dtype| !fits(dtype, cell)) {
+            if known.is_some_and(|dtype| !fits(dtype, cell, clock.marks)) {
                 return Err(NoTime::Bad(format!("{} among values of another type", shown(cell))));
             }
         }
@@ -123,7 +130,7 @@ impl Builder {
         part.ids.push(id);
         for ((known, cell), values) in known.zip(cells).zip(&mut part.columns) {
             if let Some(dtype) = known {
-                values.push(dtype, cell, self.missing);
+                values.push(dtype, cell, self.missing, clock.marks);
             }
         }
         self.rows += 1;
@@ -157,13 +164,13 @@ fn shown(cell: Cell<'_>) -> String {
 }
 
 /// Whether a cell can be in a column.
-fn fits(dtype: Type, cell: Cell<'_>) -> bool {
+fn fits(dtype: Type, cell: Cell<'_>, marks: Marks) -> bool {
     match (dtype, cell) {
         (_, Cell::Missing) => true,
         // An array of texts ends each of them with such characters.
         (None, Cell::Text(text)) => !text.ends_with('\0'),
-        (Some(DType::I64), Cell::Text(text)) => integer(text).is_some(),
-        (Some(DType::F64), Cell::Text(text)) => float(text).is_some(),
+        (Some(DType::I64), Cell::Text(text)) => marked_integer(text, marks).is_some(),
+        (Some(DType::F64), Cell::Text(text)) => float(text, marks).is_some(),
         (Some(DType::BOOL), Cell::Text(text)) => boolean(text).is_some(),
         (Some(dtype), Cell::Item(bytes)) => dtype.item_size() == bytes.len(),
         _ => false,
@@ -172,7 +179,7 @@ fn fits(dtype: Type, cell: Cell<'_>) -> bool {
 
 impl Values {
     /// Adds a cell that fits.
-    fn push(&mut self, dtype: Type, cell: Cell<'_>, missing: Missing) {
+    fn push(&mut self, dtype: Type, cell: Cell<'_>, missing: Missing, marks: Marks) {
         self.mask.push(match (cell, missing) {
             (Cell::Missing, Missing::Keep) => NOT_GIVEN,
             (Cell::Missing, Missing::Clear) => CLEARED,
@@ -186,10 +193,10 @@ impl Values {
         match cell {
             Cell::Item(bytes) => self.bytes.extend_from_slice(bytes),
             Cell::Text(text) if dtype == DType::I64 => {
-                self.bytes.extend(integer(text).unwrap_or_default().to_le_bytes());
+                self.bytes.extend(marked_integer(text, marks).unwrap_or_default().to_le_bytes());
             }
             Cell::Text(text) if dtype == DType::F64 => {
-                self.bytes.extend(float(text).unwrap_or_default().to_le_bytes());
+                self.bytes.extend(float(text, marks).unwrap_or_default().to_le_bytes());
             }
             Cell::Text(text) => self.bytes.push(u8::from(boolean(text).unwrap_or_default())),
             _ => {}
@@ -235,6 +242,9 @@ fn masked(data: Array, mask: &[u8]) -> Result<Attribute> {
     if is_plain { Ok(attribute) } else { attribute.with_mask(mask).marked() }
 }
 
+/// The dtypes that texts of numbers get.
+const NUMBERS: [DType; 2] = [DType::I64, DType::F64];
+
 /// One group.
 struct GroupBuilder {
     name: String,
@@ -274,10 +284,27 @@ impl GroupBuilder {
             unnamed: HashMap::new(),
             present: HashSet::new(),
         };
-        if let (Some(db), Some(id_text)) = (db, &group.id_text)
-            && db.groups(dataset)?.contains(&group.name)
-        {
-            let state = db.state_at(dataset, &group.name, i64::MAX)?;
+        let Some(db) = db else { return Ok(group) };
+        if !db.groups(dataset)?.contains(&group.name) {
+            return Ok(group);
+        }
+        let state = db.state_at(dataset, &group.name, i64::MAX)?;
+        // Of texts and numbers it is what it was before: a cell that is none is a bad row, and not the end of the import.
+        let own = group.columns.iter_mut().zip(&columns.columns).enumerate();
+        for (column, (own, (name, known))) in own {
+            if let (Some((_, dtype)), None, Some(stored)) = (own, known, state.column(name)) {
+                let data = &stored.attribute.data;
+                match (&dtype, data.to_strings().is_some()) {
+                    (Some(_), true) => *dtype = None,
+                    (None, false) if NUMBERS.contains(&data.dtype()) => {
+                        let has_decimals = profile.has_decimals(at, column);
+                        *dtype = Some(if has_decimals { DType::F64 } else { data.dtype() });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if let Some(id_text) = &group.id_text {
             let names = state.column(id_text);
             let texts = names.and_then(|names| names.attribute.data.to_strings());
             for (row, text) in texts.unwrap_or_default().into_iter().enumerate() {
@@ -342,7 +369,7 @@ impl GroupBuilder {
         for id in &ids {
             let name = self.unnamed.remove(id);
             let name = name.as_deref().map_or(Cell::Missing, Cell::Text);
-            names.push(None, name, Missing::Keep);
+            names.push(None, name, Missing::Keep, Marks::PLAIN);
         }
         ids.extend(&gone);
         let mut group = Group::new(&self.name).with("id", &ids);
@@ -350,7 +377,7 @@ impl GroupBuilder {
         if let Some(id_text) = &self.id_text
             && names.mask.contains(&GIVEN)
         {
-            gone.iter().for_each(|_| names.push(None, Cell::Missing, Missing::Keep));
+            gone.iter().for_each(|_| names.push(None, Cell::Missing, Missing::Keep, Marks::PLAIN));
             if let Some(names) = names.attribute(&what(id_text), None, 0)? {
                 group = group.with(id_text, names);
             }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::kernel::{open_text, reading_text};
+use crate::table::marks::Marks;
 
 /// The most bytes of a record.
 const LONGEST: u64 = 16 << 20;
@@ -33,7 +34,11 @@ impl Records {
     ///
     /// # Errors
     /// [`Error::Invalid`] for an empty file, or a separator that is none.
-    pub(super) fn open(path: &Path, separator: Option<char>, finished: bool) -> Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        (separator, marks): (Option<char>, Marks),
+        finished: bool,
+    ) -> Result<Self> {
         let separator = match separator {
             Some(c) if c.is_ascii() && !c.is_ascii_alphanumeric() && c != '"' => Some(c as u8),
             Some(c) => {
@@ -58,7 +63,9 @@ impl Records {
         }
         if separator.is_none() {
             let count = |mark: &u8| records.text.iter().filter(|c| *c == mark).count();
-            let found = [b'\t', b';', b',', b'|'].into_iter().max_by_key(count);
+            let marks =
+                [b'\t', b';', b',', b'|'].into_iter().filter(|c| !marks.has(char::from(*c)));
+            let found = marks.max_by_key(count);
             records.separator = found.unwrap_or(b',');
         }
         records.split()?;
@@ -144,7 +151,9 @@ impl Records {
             // It may be cut inside a character.
             text if !self.has_end => text,
             Cow::Borrowed(text) => Cow::Borrowed(text),
-            Cow::Owned(_) => return Err(self.refuse("bytes that are not UTF-8".into())),
+            Cow::Owned(_) => {
+                return Err(self.refuse("bytes that are not UTF-8 (save it as UTF-8)".into()));
+            }
         };
         let separator = char::from(self.separator);
         if !text.contains('"') {

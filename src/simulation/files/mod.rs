@@ -87,8 +87,10 @@ pub struct StatesOptions {
     pub missing: Option<Missing>,
     /// The character between fields: found in the first line if nobody says.
     pub separator: Option<char>,
-    /// The decimal mark of a text, `.` or `,`. It has to be said only where a column has commas for points.
+    /// The decimal mark of a text, `.` or `,`. It has to be said only where numbers may have another than a point.
     pub decimal: Option<char>,
+    /// The mark between the thousands of a text's numbers.
+    pub thousands: Option<char>,
 }
 
 /// What to import of a file, and how.
@@ -192,6 +194,7 @@ impl FileReport {
 ///     missing: None,
 ///     separator: None,
 ///     decimal: None,
+///     thousands: None,
 /// };
 /// let dataset = "traffic".to_owned();
 /// let options = FileOptions { format: FileFormat::States(states), dataset, ..FileOptions::epanet() };
@@ -249,26 +252,41 @@ fn import_rows(
     (options, missing): (&FileOptions, Option<Missing>),
     progress: &mut Progress<'_>,
 ) -> Result<FileReport> {
-    let clock = Clock::new(options.time_unit)?;
+    let clock = Clock::new(options.time_unit)?.of(&*source);
     let profile = Profile::of(path, &mut *source, (clock, missing), progress)?;
-    let taken_for = profile.in_words(&*source, clock);
     let mut storing = Storing::new(db, path, &options.dataset, profile.updates())?;
     let mut builder = Builder::new(db, options, &*source, &profile)?;
+    let taken_for = profile.in_words(&*source, clock, |group, column| builder.dtype(group, column));
     let mut bad = Bad::new(path, db.is_none());
+    // Nothing is stored of a file all of whose rows are bad, which may show only here.
+    let mut waiting = Vec::new();
     let ends_early = source.read(&mut |found| {
         builder.take(found, clock, &mut bad)?;
+        let is_hopeful = builder.rows() > 0 || bad.rows() == 0;
+        if is_hopeful {
+            waiting.drain(..).try_for_each(|update| storing.push(update, progress))?;
+        } else {
+            bad.check(0, false)?;
+        }
         while let Some(update) = builder.next_update(false)? {
-            storing.push(update, progress)?;
+            match is_hopeful {
+                true => storing.push(update, progress)?,
+                false => waiting.push(update),
+            }
         }
         Ok(())
     })?;
+    if builder.rows() == 0 && bad.rows() > 0 {
+        bad.check(0, true)?;
+    }
+    waiting.into_iter().try_for_each(|update| storing.push(update, progress))?;
     while let Some(update) = builder.next_update(true)? {
         storing.push(update, progress)?;
     }
     let mut report = storing.finish(progress)?;
     (report.taken_for, report.rows) = (taken_for, builder.rows());
     report.rows_skipped = bad.rows();
-    report.skipped.extend(bad.into_skipped());
+    report.skipped.extend(bad.into_skipped(missing));
     report.ends_early = ends_early.is_some();
     report.skipped.extend(ends_early.map(|why| Skipped::new(path, why)));
     Ok(report)

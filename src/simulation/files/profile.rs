@@ -6,11 +6,12 @@ use std::path::Path;
 use super::Missing;
 use super::rows::{
     Bad, Cell, Clock, Columns, NoTime, Row, Source, Type, What, counted, float, integer,
+    marked_integer, short,
 };
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::kernel::{Progress, check_interrupted};
-use crate::table::decimal::has_comma;
+use crate::table::marks::Marks;
 
 /// The most cells of a file whose rows are not in the order of their times, which are sorted in memory.
 const MOST_UNSORTED: u64 = 1 << 27;
@@ -25,9 +26,15 @@ struct Values {
     integers: bool,
     floats: bool,
     booleans: bool,
-    /// Whether all are numbers if a comma is their decimal mark, and some have one.
-    commas: bool,
-    has_comma: bool,
+    /// How many have the form of numbers with other marks, and the first of these, with its line.
+    marked: u64,
+    first_marked: Option<(u64, String)>,
+    /// How many texts are numbers and are none, and the first of these, with its line.
+    numbers: u64,
+    /// Whether some of the numbers are no integers.
+    decimals: bool,
+    others: u64,
+    other: Option<(u64, String)>,
 }
 
 /// A truth value, as programs write it.
@@ -46,24 +53,48 @@ impl Values {
         integers: true,
         floats: true,
         booleans: true,
-        commas: true,
-        has_comma: false,
+        marked: 0,
+        first_marked: None,
+        numbers: 0,
+        decimals: false,
+        others: 0,
+        other: None,
     };
 
-    fn add(&mut self, cell: Cell<'_>) {
+    fn add(&mut self, line: u64, cell: Cell<'_>, marks: Marks) {
         match cell {
             Cell::Missing => self.missing = true,
             Cell::Text(text) => {
                 self.any = true;
-                self.integers = self.integers && integer(text).is_some();
-                self.floats = self.floats && float(text).is_some();
+                let is_integer = marked_integer(text, marks).is_some();
+                let is_float = float(text, marks).is_some();
+                self.integers &= is_integer;
+                self.decimals |= is_float && !is_integer;
+                self.floats &= is_float;
+                if is_integer || is_float {
+                    self.numbers += 1;
+                } else {
+                    self.others += 1;
+                    self.other.get_or_insert_with(|| (line, short(text)));
+                    if marks.are_others(text) {
+                        self.marked += 1;
+                        self.first_marked.get_or_insert_with(|| (line, short(text)));
+                    }
+                }
                 self.booleans = self.booleans && boolean(text).is_some();
-                let has_comma = self.commas && has_comma(text);
-                self.has_comma |= has_comma;
-                self.commas = self.commas && (has_comma || float(text).is_some());
             }
             Cell::Int(_) | Cell::Float(_) | Cell::Item(_) => self.any = true,
         }
+    }
+
+    /// Whether most are numbers if some have other marks.
+    fn is_marked(&self) -> bool {
+        self.marked > 0 && self.numbers + self.marked >= self.others - self.marked
+    }
+
+    /// What makes a column of numbers one of texts.
+    fn odd(&self) -> Option<&(u64, String)> {
+        self.other.as_ref().filter(|_| self.numbers > self.others)
     }
 
     /// The dtype of texts that are all of one; `None` for those that are texts.
@@ -126,7 +157,7 @@ impl Profile {
             }
             let taken = match &found.what {
                 What::Bad(why) => Err(NoTime::Bad(why.clone())),
-                What::Row(row) => profile.add(row, clock),
+                What::Row(row) => profile.add(found.line, row, clock),
                 What::Cut(time) => {
                     let known = time.and_then(|time| clock.timestamp(time).ok());
                     let time = known.or(latest);
@@ -173,7 +204,7 @@ impl Profile {
         Ok(profile)
     }
 
-    fn add(&mut self, row: &Row<'_>, clock: Clock) -> Result<i64, NoTime> {
+    fn add(&mut self, line: u64, row: &Row<'_>, clock: Clock) -> Result<i64, NoTime> {
         let time = clock.timestamp(row.time)?;
         let id = entity(row)?;
         self.times.insert(time, ());
@@ -188,7 +219,7 @@ impl Profile {
             group.values.push(Values { missing: !group.counts.is_empty(), ..Values::NONE });
         }
         for (values, cell) in group.values.iter_mut().zip(row.cells) {
-            values.add(*cell);
+            values.add(line, *cell, clock.marks);
         }
         for values in group.values.iter_mut().skip(row.cells.len()) {
             values.missing = true;
@@ -218,19 +249,23 @@ impl Profile {
         }
     }
 
-    /// Refuses a text with numbers whose decimal mark is a comma, if nobody says that it is.
+    /// Refuses a text with numbers that may have other marks, if nobody says which they have.
     fn check_marks(&self, path: &Path, source: &dyn Source) -> Result<()> {
-        let groups = self.groups.iter().zip(source.groups());
-        let mut columns =
-            groups.flat_map(|(group, columns)| group.values.iter().zip(&columns.columns));
-        match columns.find(|(values, _)| values.commas && values.has_comma) {
-            Some((_, (name, _))) if source.needs_mark() => {
-                let expected = "the decimal mark of its numbers: --decimal , for these, or --decimal . for texts";
-                let got = format!("commas in those of {name:?}");
-                Err(Error::invalid(path.display().to_string(), expected, got))
-            }
-            _ => Ok(()),
+        if !source.asks_for_marks() {
+            return Ok(());
         }
+        for (group, columns) in self.groups.iter().zip(source.groups()) {
+            let columns = group.values.iter().zip(&columns.columns);
+            let asked =
+                columns.filter(|(values, (_, known))| known.is_none() && values.is_marked());
+            for (values, (name, _)) in asked {
+                let Some((line, text)) = &values.first_marked else { continue };
+                let expected = source.marks().expected();
+                let got = format!("{text:?} for {name} in line {line}");
+                return Err(Error::invalid(path.display().to_string(), expected, got));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a file where something has no value, and nobody says what that means.
@@ -275,8 +310,19 @@ impl Profile {
         values.any.then(|| known.unwrap_or_else(|| values.dtype()))
     }
 
-    /// What the file was taken for.
-    pub(super) fn in_words(&self, source: &dyn Source, clock: Clock) -> String {
+    /// Whether some of the numbers of a column are no integers.
+    pub(super) fn has_decimals(&self, group: usize, column: usize) -> bool {
+        let values = self.groups.get(group).and_then(|group| group.values.get(column));
+        values.is_some_and(|values| values.decimals)
+    }
+
+    /// What the file was taken for, and the types that its columns get.
+    pub(super) fn in_words(
+        &self,
+        source: &dyn Source,
+        clock: Clock,
+        dtype: impl Fn(usize, usize) -> Option<Type>,
+    ) -> String {
         let span = match (self.times.first_key_value(), self.times.last_key_value()) {
             (Some((first, _)), Some((last, _))) => format!("{first} to {last}"),
             _ => "none".into(),
@@ -300,10 +346,15 @@ impl Profile {
             };
             let entities = counted(group.first.len() as u64, "entity");
             text += &format!("; {}: {entities} {ids}", columns.group);
-            for (column, (name, known)) in columns.columns.iter().enumerate() {
-                text += &match self.dtype(at, column, *known) {
+            for (column, (name, _)) in columns.columns.iter().enumerate() {
+                text += &match dtype(at, column) {
                     None => format!(", {name} (empty, left out)"),
-                    Some(None) => format!(", {name} (text)"),
+                    Some(None) => match group.values[column].odd() {
+                        Some((line, other)) => {
+                            format!(", {name} (text, for {other:?} in line {line} is no number)")
+                        }
+                        None => format!(", {name} (text)"),
+                    },
                     Some(Some(dtype)) => format!(", {name} ({dtype})"),
                 };
             }

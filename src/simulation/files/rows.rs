@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::Missing;
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::kernel::Skipped;
+use crate::table::marks::Marks;
 
 /// Bad rows that are named, and those of a dry run.
 const NAMED: usize = 3;
@@ -70,13 +72,23 @@ pub(super) trait Source {
     /// The groups; all are known, with all columns, once it was read.
     fn groups(&self) -> &[Columns];
 
-    /// Whether its decimal mark has to be said where numbers have commas.
-    fn needs_mark(&self) -> bool {
+    /// The marks of numbers in text.
+    fn marks(&self) -> Marks {
+        Marks::PLAIN
+    }
+
+    /// Whether they have to be said where numbers may have others.
+    fn asks_for_marks(&self) -> bool {
         false
     }
 
     /// Reads all of it; why it ends early, if it does.
     fn read(&mut self, each: Each<'_>) -> Result<Option<String>>;
+}
+
+/// An integer with marks of numbers.
+pub(super) fn marked_integer(text: &str, marks: Marks) -> Option<i64> {
+    integer(&marks.plain(text)?)
 }
 
 /// An integer as programs write them: nothing in front that a number would lose.
@@ -92,7 +104,8 @@ fn any_number(text: &str) -> Option<f64> {
 }
 
 /// A number that is as exact as its text: no zeros in front, no integer that a float cannot hold.
-pub(super) fn float(text: &str) -> Option<f64> {
+pub(super) fn float(text: &str, marks: Marks) -> Option<f64> {
+    let text = &*marks.plain(text)?;
     let digits = text.trim_start_matches(['-', '+']);
     let has_zeros =
         digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
@@ -107,6 +120,9 @@ pub(super) fn float(text: &str) -> Option<f64> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     unit: Option<f64>,
+    pub(super) marks: Marks,
+    /// Whether these have to be said where a time may have others.
+    asks: bool,
 }
 
 /// Why a cell is no time.
@@ -123,8 +139,12 @@ impl Clock {
             Some(unit) if !unit.is_finite() || unit <= 0.0 => {
                 Err(Error::invalid("time_unit", "a number above 0", unit.to_string()))
             }
-            _ => Ok(Clock { unit }),
+            _ => Ok(Clock { unit, marks: Marks::PLAIN, asks: false }),
         }
+    }
+
+    pub(super) fn of(self, source: &dyn Source) -> Self {
+        Clock { marks: source.marks(), asks: source.asks_for_marks(), ..self }
     }
 
     pub(super) fn in_words(self) -> String {
@@ -137,10 +157,18 @@ impl Clock {
         let (whole, number) = match cell {
             Cell::Int(n) => (Some(n), n as f64),
             Cell::Float(number) => (None, number),
-            Cell::Text(text) => match (text.parse().ok(), any_number(text)) {
-                (whole, Some(number)) => (whole, number),
-                (_, None) => return bad(format!("{:?}", short(text))),
-            },
+            Cell::Text(text) => {
+                let plain = self.marks.plain(text).unwrap_or_default();
+                match (plain.parse().ok(), any_number(&plain)) {
+                    (whole, Some(number)) => (whole, number),
+                    (_, None) if self.asks && self.marks.are_others(text) => {
+                        let expected = self.marks.expected();
+                        let got = format!("{:?}", short(text));
+                        return Err(NoTime::Unclear(Error::invalid("times", expected, got)));
+                    }
+                    (_, None) => return bad(format!("{:?}", short(text))),
+                }
+            }
             Cell::Missing => return bad("nothing".into()),
             Cell::Item(_) => return bad("something else".into()),
         };
@@ -231,9 +259,16 @@ impl<'a> Bad<'a> {
         Err(Error::invalid(self.path.display().to_string(), "rows that can be read", got))
     }
 
-    pub(super) fn into_skipped(self) -> Option<Skipped> {
+    /// What is said of them, and of their entities, which have no row then.
+    pub(super) fn into_skipped(self, missing: Option<Missing>) -> Option<Skipped> {
+        let then = match missing {
+            Some(Missing::Keep) => "; an entity without a row at a time keeps what it had",
+            Some(Missing::Clear) => "; an entity without a row at a time is undefined there",
+            None => "",
+        };
         let more = if self.rows > self.most as u64 { "; ..." } else { "" };
-        let reason = format!("{}: {}{more}", counted(self.rows, "row"), self.named.join("; "));
+        let rows = counted(self.rows, "row");
+        let reason = format!("{rows}: {}{more}{then}", self.named.join("; "));
         (self.rows > 0).then(|| Skipped::new(self.path, reason).rows(self.rows))
     }
 }

@@ -13,6 +13,7 @@ use super::table;
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::kernel::{open_text, reading_text};
+use crate::table::marks::Marks;
 use crate::table::{Format, read};
 
 /// Elements of a timestep, and the groups that they become.
@@ -384,7 +385,10 @@ impl Table {
                 |field: &FieldRef| Ok((field.name().clone(), table::type_of(path, field)?));
             schema.fields().iter().map(column).collect::<Result<_>>()?
         } else {
-            Records::open(path, None, true)?.fields().map(|name| (name.to_owned(), None)).collect()
+            Records::open(path, (None, Marks::PLAIN), true)?
+                .fields()
+                .map(|name| (name.to_owned(), None))
+                .collect()
         };
         let Some(time) = columns.iter().position(|(name, _)| name == "timestep_time") else {
             let got = columns.first().map(|(name, _)| format!("{:?} first", short(name)));
@@ -485,7 +489,7 @@ impl Source for Table {
             })?;
             return Ok(None);
         }
-        let mut records = Records::open(&self.path, None, self.finished)?;
+        let mut records = Records::open(&self.path, (None, Marks::PLAIN), self.finished)?;
         while records.next()? {
             let line = records.line();
             if let Some(time) = records.cut(self.time) {

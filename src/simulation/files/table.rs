@@ -1,6 +1,5 @@
 //! Tables of states: delimited text, Parquet and Arrow.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ use super::rows::{Cell, Columns, Each, Found, Row, Source, Type, What, no_end};
 use super::{Layout, StatesOptions};
 use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::table::decimal::{check_decimal, pointed};
+use crate::table::marks::Marks;
 use crate::table::{self, Batches, Format, from_arrow};
 
 /// Where in the rows of a table the parts are.
@@ -93,18 +92,6 @@ impl Places {
         Ok(Columns { group: options.group.clone(), columns, id, has_text_ids: false })
     }
 
-    /// Gives numbers points for commas; why one is none.
-    fn point(&self, fields: &mut [Cow<'_, str>]) -> Result<(), String> {
-        for at in self.values.iter().chain([&self.time]) {
-            if let Cow::Owned(number) = pointed(&fields[*at])
-                .map_err(|why| format!("{}: {why}", short_name(&self.names[*at])))?
-            {
-                fields[*at] = number.into();
-            }
-        }
-        Ok(())
-    }
-
     /// Hands on the rows of a row of the table.
     fn hand_on(&self, line: u64, time: Cell<'_>, row: HandOn<'_>, each: Each<'_>) -> Result<()> {
         let group = 0;
@@ -145,7 +132,9 @@ pub(super) fn open(
 struct Text {
     path: PathBuf,
     separator: Option<char>,
-    decimal: Option<char>,
+    marks: Marks,
+    /// Whether numbers may have other marks, and nobody says which.
+    asks: bool,
     finished: bool,
     found: char,
     places: Places,
@@ -154,14 +143,15 @@ struct Text {
 
 impl Text {
     fn open(path: &Path, options: &StatesOptions, finished: bool) -> Result<Self> {
-        let (separator, decimal) = (options.separator, options.decimal);
-        check_decimal(decimal)?;
-        let records = Records::open(path, separator, finished)?;
+        let StatesOptions { separator, decimal, thousands, .. } = *options;
+        let marks = Marks::new(decimal, thousands)?;
+        let asks = thousands.is_none() && decimal != Some('.');
+        let records = Records::open(path, (separator, marks), finished)?;
         let names = records.fields().map(str::to_owned).collect();
         let places = Places::find(path, names, options)?;
         let groups = [places.columns(options, |_| Ok(None))?];
         let found = records.separator();
-        Ok(Text { path: path.to_owned(), separator, decimal, finished, found, places, groups })
+        Ok(Text { path: path.to_owned(), separator, marks, asks, finished, found, places, groups })
     }
 }
 
@@ -171,12 +161,16 @@ impl Source for Text {
             '\t' => "tabs".to_owned(),
             mark => format!("{mark:?}"),
         };
-        let mark = if self.decimal == Some(',') { " and decimal commas" } else { "" };
+        let mark = if self.marks.has_comma() { " and decimal commas" } else { "" };
         format!("text with {separator} between fields{mark}")
     }
 
-    fn needs_mark(&self) -> bool {
-        self.decimal.is_none()
+    fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    fn asks_for_marks(&self) -> bool {
+        self.asks
     }
 
     fn groups(&self) -> &[Columns] {
@@ -184,7 +178,7 @@ impl Source for Text {
     }
 
     fn read(&mut self, each: Each<'_>) -> Result<Option<String>> {
-        let mut records = Records::open(&self.path, self.separator, self.finished)?;
+        let mut records = Records::open(&self.path, (self.separator, self.marks), self.finished)?;
         let expected = self.places.names.len();
         if !records.fields().eq(self.places.names.iter().map(String::as_str)) {
             let got = "another one than a moment ago";
@@ -196,19 +190,13 @@ impl Source for Text {
                 each(Found { line, what: What::Cut(time.map(Cell::Text)) })?;
                 return Ok(Some(no_end(line)));
             }
-            let mut fields: Vec<Cow<'_, str>> = records.fields().map(Cow::Borrowed).collect();
+            let fields: Vec<&str> = records.fields().collect();
             if fields.len() != expected {
                 let why = format!("{expected} fields expected, got {}", fields.len());
                 each(Found { line, what: What::Bad(why) })?;
                 continue;
             }
-            if self.decimal == Some(',')
-                && let Err(why) = self.places.point(&mut fields)
-            {
-                each(Found { line, what: What::Bad(why) })?;
-                continue;
-            }
-            let cell = |column: usize| match &*fields[column] {
+            let cell = |column: usize| match fields[column] {
                 "" => Cell::Missing,
                 text => Cell::Text(text),
             };

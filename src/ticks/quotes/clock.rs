@@ -61,6 +61,7 @@ impl FromStr for EpochUnit {
 
 /// What becomes of times that clocks show twice, when they are set back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ShownTwice {
     /// Their lines are skipped, and named.
     #[default]
@@ -217,13 +218,17 @@ pub(super) fn in_zone(ns: i64, of: &Zone, text: &str) -> Result<i64, String> {
     let at = jiff::Timestamp::from_nanosecond(i128::from(ns)).map_err(|_| none("a time", text))?;
     let at = Offset::UTC.to_datetime(at);
     let found = zone.to_ambiguous_timestamp(at);
-    let found = match (found.offset(), twice) {
+    let ambiguous = found.offset();
+    let found = match (ambiguous, twice) {
         (AmbiguousOffset::Fold { .. }, ShownTwice::Earliest) => found.earlier(),
         (AmbiguousOffset::Fold { .. }, ShownTwice::Latest) => found.later(),
         _ => found.unambiguous(),
     };
-    let found = found.map_err(|_| {
-        none("a time that clocks of the zone show once (of two, --ambiguous says which)", text)
+    let found = found.map_err(|_| match ambiguous {
+        AmbiguousOffset::Gap { .. } => {
+            none("a time that clocks of the zone show (they skip this hour)", text)
+        }
+        _ => none("a time that clocks of the zone show once (--ambiguous says which of two)", text),
     })?;
     i64::try_from(found.as_nanosecond()).map_err(|_| none("a time from 1677 to 2262", text))
 }
@@ -384,7 +389,7 @@ mod tests {
             let zone = Some(Zone { twice, ..zone("America/New_York").unwrap() });
             let clock = Clock { form: Form::Wall, zone };
             let never = clock.read("2012-03-11 02:30:00").unwrap_err();
-            assert!(never.contains("show once"), "{never}");
+            assert!(never.contains("they skip this hour"), "{never}");
             clock.read("2012-11-04 01:30:00").unwrap()
         });
         assert_eq!((one, other - one), (1_352_007_000 * SECOND_NS, 3600 * SECOND_NS));

@@ -200,7 +200,9 @@ fn separator(options: &QuoteOptions, line: &str) -> Result<u8> {
         Some(c) if c.is_ascii() && !c.is_ascii_alphanumeric() => Ok(c as u8),
         Some(c) => Err(Error::invalid("separator", "a mark of ASCII", format!("{c:?}"))),
         None => {
-            let found = ['\t', ';', ',', '|'].into_iter().max_by_key(|c| line.matches(*c).count());
+            let marks = options.marks()?;
+            let found = ['\t', ';', ',', '|'].into_iter().filter(|c| !marks.has(*c));
+            let found = found.max_by_key(|c| line.matches(*c).count());
             Ok(found.unwrap_or(',') as u8)
         }
     }

@@ -19,7 +19,7 @@ use super::tick::{Origins, Row, check_prices, check_symbol};
 use super::write::Arrived;
 use crate::error::{Error, Result};
 use crate::kernel::{check_interrupted, open_file, open_text};
-use crate::table::decimal::check_decimal;
+use crate::table::marks::Marks;
 
 use clock::Zone;
 pub use clock::{EpochUnit, ShownTwice};
@@ -50,6 +50,8 @@ pub struct QuoteOptions {
     pub separator: Option<char>,
     /// The decimal mark of prices in text, `.` or `,`; a point if nobody says.
     pub decimal: Option<char>,
+    /// The mark between the thousands of prices in text.
+    pub thousands: Option<char>,
     /// Whether a side that is empty is the last one that was not. Without it such a line is skipped, and named.
     pub carry: bool,
     /// Whether the files are finished: a last line without a newline is whole then, and not skipped as one that may be cut.
@@ -61,8 +63,21 @@ impl QuoteOptions {
     /// [`Error::Invalid`] for a value that means nothing, whatever the file.
     pub(super) fn check(&self) -> Result<()> {
         self.zone()?;
-        check_decimal(self.decimal)?;
+        self.marks()?;
         self.symbol.as_deref().map_or(Ok(()), check_symbol)
+    }
+
+    fn marks(&self) -> Result<Marks> {
+        Marks::new(self.decimal, self.thousands)
+    }
+
+    /// What a digest has of them: all, but of those that came later only what was said, so that a file that was imported
+    /// before is known.
+    fn in_digest(&self) -> String {
+        let later =
+            QuoteOptions { decimal: self.decimal.filter(|mark| *mark != '.'), ..self.clone() };
+        let unsaid = ["ambiguous: Refuse, ", "decimal: None, ", "thousands: None, "];
+        unsaid.iter().fold(format!("{later:?}"), |text, part| text.replacen(part, "", 1))
     }
 
     /// The zone of times that say no offset.
@@ -99,7 +114,7 @@ pub(super) type EachDay<'a> = &'a mut dyn FnMut(Day, Vec<Arrived>, u64) -> Resul
 /// [`Error::Io`].
 pub(super) fn digest(path: &Path, options: &QuoteOptions) -> Result<[u8; 16]> {
     let (mut file, mut hash, mut part) = (open_file(path)?, Xxh3::new(), vec![0; 1 << 20]);
-    hash.update(format!("{options:?}").as_bytes());
+    hash.update(options.in_digest().as_bytes());
     loop {
         check_interrupted("importing")?;
         match file.read(&mut part).map_err(|e| Error::io(path, "reading it", &e))? {
@@ -217,7 +232,7 @@ impl<'a> Gathered<'a> {
 
     /// Takes a tick; what is wrong with it is noted, and it is left out.
     fn push(&mut self, line: u64, quote: Result<Quote<'_>, String>) -> Result<()> {
-        match quote.and_then(|quote| self.row(quote).map_err(|error| error.to_string())) {
+        match quote.and_then(|quote| self.row(quote)) {
             Ok(row) => {
                 self.rows.push(row);
                 self.out.read += 1;
@@ -245,17 +260,19 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    fn row(&mut self, quote: Quote<'_>) -> Result<(Arc<str>, Row)> {
+    /// The row of a quote; why it is none.
+    fn row(&mut self, quote: Quote<'_>) -> Result<(Arc<str>, Row), String> {
+        let text = |error: Error| error.to_string();
         let symbol = match (quote.symbol, &self.symbol) {
             (Some(name), _) => match self.symbols.get(name) {
                 Some(symbol) => symbol.clone(),
                 None => {
-                    check_symbol(name)?;
+                    check_symbol(name).map_err(text)?;
                     self.symbols.entry(name.to_owned()).or_insert_with(|| name.into()).clone()
                 }
             },
             (None, Some(symbol)) => symbol.clone(),
-            (None, None) => return Err(Error::invalid("symbol", "a text", "none")),
+            (None, None) => return Err("symbol: expected a text, got none".into()),
         };
         let mut sides = [quote.bid, quote.ask];
         let is_empty = sides == [None, None];
@@ -273,18 +290,18 @@ impl<'a> Gathered<'a> {
         }
         let side = |what: &str, side: Option<f64>| {
             let hint = if self.carried.is_some() { "" } else { " (--carry takes the last one)" };
-            side.ok_or_else(|| Error::invalid(what, "a number", format!("nothing{hint}")))
+            side.ok_or_else(|| format!("{what}: expected a number, got nothing{hint}"))
         };
         let (bid, ask) = (side("bid", sides[0])?, side("ask", sides[1])?);
-        let time_ns = quote.time_ns.map_err(|why| Error::invalid("line", "a tick", why))?;
+        let time_ns = quote.time_ns?;
         let spread = quote.spread.unwrap_or(ask - bid);
-        check_prices(bid, ask, spread)?;
+        check_prices(bid, ask, spread).map_err(text)?;
         let origin = match quote.lp {
             None => self.origin,
             Some(lp) => match self.sources.get(lp) {
                 Some(number) => *number,
                 None => {
-                    let number = self.origins.number(lp, "", 0)?;
+                    let number = self.origins.number(lp, "", 0).map_err(text)?;
                     self.sources.insert(lp.to_owned(), number);
                     number
                 }
@@ -310,5 +327,27 @@ impl<'a> Gathered<'a> {
     fn finish(mut self) -> Result<Quotes> {
         self.hand_on(true)?;
         Ok(self.out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a file that an earlier version imported is known: options that came since, and say nothing, are not in its digest.
+    #[test]
+    fn a_digest_has_what_was_said() {
+        let plain = "QuoteOptions { format: None, columns: None, symbol: None, lp: None, time_zone: None, time_unit: None, \
+            time_format: None, separator: None, carry: false, finished: false }";
+        assert_eq!(QuoteOptions::default().in_digest(), plain);
+        let point = QuoteOptions { decimal: Some('.'), ..QuoteOptions::default() };
+        assert_eq!(point.in_digest(), plain);
+        for said in [
+            QuoteOptions { decimal: Some(','), ..QuoteOptions::default() },
+            QuoteOptions { thousands: Some('.'), ..QuoteOptions::default() },
+            QuoteOptions { ambiguous: ShownTwice::Latest, ..QuoteOptions::default() },
+        ] {
+            assert_ne!(said.in_digest(), plain);
+        }
     }
 }

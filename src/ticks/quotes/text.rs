@@ -7,7 +7,7 @@ use super::format::Layout;
 use super::{Gathered, Quote, QuoteOptions};
 use crate::error::{Error, Result};
 use crate::kernel::reading_text;
-use crate::table::decimal::{has_comma, pointed};
+use crate::table::marks::Marks;
 
 /// The longest line, in bytes: none of quotes is so long.
 const LONGEST: u64 = 1 << 16;
@@ -88,8 +88,7 @@ pub(super) fn read(
             got,
         ));
     }
-    let mut reading =
-        Reading { layout, has_commas: options.decimal == Some(','), time: String::new() };
+    let mut reading = Reading { layout, marks: options.marks()?, time: String::new() };
     if !reading.layout.has_header {
         let quote = reading.quote(&first);
         out.push(1, quote)?;
@@ -130,8 +129,7 @@ fn split<'q>(line: &'q str, separator: char, mut each: impl FnMut(&'q str)) {
 
 struct Reading {
     layout: Layout,
-    /// Whether the decimal mark is a comma.
-    has_commas: bool,
+    marks: Marks,
     time: String,
 }
 
@@ -153,13 +151,10 @@ impl Reading {
         let price = |what: &str, at: usize| match cell(at) {
             "" => Ok(None),
             text => {
-                let number = match self.has_commas {
-                    true => pointed(text).map_err(|why| format!("{what}: {why}"))?,
-                    false => text.into(),
-                };
-                number.parse::<f64>().map(Some).map_err(|_| {
-                    let hint = match has_comma(text) {
-                        true => " (--decimal , reads it)",
+                let number = self.marks.plain(text).and_then(|number| number.parse::<f64>().ok());
+                number.map(Some).ok_or_else(|| {
+                    let hint = match self.marks.are_others(text) {
+                        true => " (--decimal and --thousands say its marks)",
                         false => "",
                     };
                     let text: String = text.chars().take(40).collect();

@@ -223,7 +223,7 @@ pub(crate) fn export(
 
 /// Delete simulations by id, by a filter, or by age and number
 ///
-/// A running simulation stays. To delete all simulations of a file by a filter, by age or by number needs --yes. Free space
+/// A simulation that a process logs stays; a filter, an age or a number leaves out each that is marked as running. To delete all simulations of a file by a filter, by age or by number needs --yes. Free space
 /// goes back to the file system.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

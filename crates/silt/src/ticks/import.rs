@@ -122,6 +122,10 @@ struct Quotes {
     #[arg(long, value_name = "CHAR")]
     decimal: Option<char>,
 
+    /// Mark between thousands of prices (default: none)
+    #[arg(long, value_name = "CHAR")]
+    thousands: Option<char>,
+
     /// Take an empty bid or ask for the last one (default: skip such a line)
     #[arg(long)]
     carry: bool,
@@ -167,6 +171,7 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Outcome {
             time_format: quotes.time_format.clone(),
             separator: quotes.separator,
             decimal: quotes.decimal,
+            thousands: quotes.thousands,
             carry: quotes.carry,
             finished: quotes.finished,
         },
