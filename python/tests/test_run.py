@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import siltstone
-from siltstone.errors import ClosedError, ExistsError, InvalidError, NotFoundError
+from siltstone.errors import ClosedError, ExistsError, InvalidError, InvalidTypeError, NotFoundError
 
 
 @pytest.fixture
@@ -470,7 +470,13 @@ def test_an_exit_code_says_how_a_run_ended(path):
     siltstone.init(path, id="both").finish("too cold", exit_code=3)
     siltstone.init(path, id="exit").finish(SystemExit(0), exit_code=4)
     ended = [(one.status, one.error) for one in runs(path)]
-    assert ended == [("completed", None), ("completed", None), ("failed", "exit code 3"), ("failed", "too cold"), ("failed", "exit code 4")]
+    assert ended == [
+        ("completed", None),
+        ("completed", None),
+        ("failed", "exit code 3"),
+        ("failed", "too cold"),
+        ("failed", "exit code 4"),
+    ]
     with siltstone.init(path, id="wrong") as run:
         for code in ("0", True, 1.5):
             with pytest.raises(InvalidTypeError, match="exit_code: expected an integer"):

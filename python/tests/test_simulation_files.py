@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from siltstone.errors import InvalidError, InvalidTypeError
 from siltstone.simulation import SimulationDatabase, import_epanet, import_states, import_sumo
+from siltstone.ticks import import_quotes
 
 INP = """[JUNCTIONS]
 J1 10 0
@@ -184,3 +186,35 @@ def test_an_unclear_table_names_its_option(tmp_path: Path) -> None:
         import_states(path, None, **options)
     assert import_states(path, None, id="car", time_unit=0.5, **options).updates == 2
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_marks_of_numbers_are_told_by_name(tmp_path: Path) -> None:
+    """Goal: a mark that is none is refused by its name, and what is told is done."""
+    table = tmp_path / "cars.csv"
+    table.write_text("t;car;speed\n0;a;1.234,5\n0;b;2\n", encoding="utf-8")
+    how = {"time": "t", "id": "car", "dataset": "traffic", "group": "cars"}
+    with pytest.raises(InvalidError, match="--decimal"):
+        import_states(table, None, **how)
+    for wrong in ("", "ab", ["."], 1):
+        for name in ("separator", "decimal", "thousands"):
+            with pytest.raises(InvalidTypeError, match=f"{name}: expected one character"):
+                import_states(table, None, **how, **{name: wrong})
+    assert import_states(table, tmp_path / "run.db", decimal=",", thousands=".", **how).updates == 1
+    with SimulationDatabase(tmp_path / "run.db") as db:
+        assert db.state_at("traffic", "cars", 0)["speed"]["data"].tolist() == [1234.5, 2.0]
+    quotes = tmp_path / "quotes.csv"
+    quotes.write_text("t;b;a\n2024-10-27 02:30:00;1.234,5;1.235\n", encoding="utf-8")
+    columns = {"time": "t", "bid": "b", "ask": "a"}
+    report = import_quotes(
+        quotes,
+        tmp_path / "ticks",
+        columns=columns,
+        symbol="X",
+        tz="Europe/Berlin",
+        ambiguous="latest",
+        decimal=",",
+        thousands=".",
+    )
+    assert (report.ticks_migrated, report.skipped) == (1, [])
+    with pytest.raises(InvalidError, match="earliest or latest"):
+        import_quotes(quotes, tmp_path / "ticks", columns=columns, symbol="X", ambiguous="first")
