@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import siltstone
-from siltstone.errors import ClosedError, ExistsError, InvalidError, InvalidTypeError, NotFoundError
+from siltstone.errors import ClosedError, ExistsError, InvalidError, NotFoundError
 
 
 @pytest.fixture
@@ -462,25 +462,6 @@ def test_a_second_finish_does_nothing_and_an_exit_without_a_code_is_no_failure(p
         with pytest.raises(SystemExit), siltstone.init(path, id=f"exit {code}"):
             sys.exit(code)
     assert [one.status for one in runs(path)] == ["failed", "completed", "completed", "failed"]
-
-
-def test_an_exit_code_says_how_a_run_ended(path):
-    for code in (0, None, 3):
-        siltstone.init(path, id=f"code {code}").finish(exit_code=code)
-    siltstone.init(path, id="both").finish("too cold", exit_code=3)
-    siltstone.init(path, id="exit").finish(SystemExit(0), exit_code=4)
-    ended = [(one.status, one.error) for one in runs(path)]
-    assert ended == [
-        ("completed", None),
-        ("completed", None),
-        ("failed", "exit code 3"),
-        ("failed", "too cold"),
-        ("failed", "exit code 4"),
-    ]
-    with siltstone.init(path, id="wrong") as run:
-        for code in ("0", True, 1.5):
-            with pytest.raises(InvalidTypeError, match="exit_code: expected an integer"):
-                run.finish(exit_code=code)
 
 
 def test_a_decorator_refuses_what_has_not_run_when_it_returns(path):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 import siltstone
-from siltstone.errors import ClosedError
+from siltstone.errors import ClosedError, InvalidTypeError
 
 
 def test_the_summary_has_no_texts_and_name_and_tags_stay(path):
@@ -44,3 +44,24 @@ def test_what_cannot_be_written_is_said_by_the_next_call(path):
             time.sleep(0.05)
     with pytest.raises(ClosedError):
         run.finish()
+
+
+def test_an_exit_code_says_how_a_run_ended(path):
+    """Goal: a code that is not 0 is a failure; what is no code is refused, and the run goes on."""
+    for code in (0, None, 3):
+        siltstone.init(path, id=f"code {code}").finish(exit_code=code)
+    siltstone.init(path, id="both").finish("too cold", exit_code=3)
+    siltstone.init(path, id="exit").finish(SystemExit(0), exit_code=4)
+    with siltstone.open(path, read_only=True) as db:
+        ended = [(one.status, one.error) for one in db.experiment().simulations()]
+    assert ended == [
+        ("completed", None),
+        ("completed", None),
+        ("failed", "exit code 3"),
+        ("failed", "too cold"),
+        ("failed", "exit code 4"),
+    ]
+    with siltstone.init(path, id="wrong") as run:
+        for code in ("0", True, 1.5):
+            with pytest.raises(InvalidTypeError, match="exit_code: expected an integer"):
+                run.finish(exit_code=code)
