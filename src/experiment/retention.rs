@@ -114,7 +114,7 @@ impl ExperimentDatabase {
                     .end_time
                     .as_ref()
                     .or(simulation.start_time.as_ref())
-                    .is_some_and(|end| *end < limit)
+                    .is_some_and(|end| *end <= limit)
             });
         }
         let names: Vec<String> =
